@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from mockbroker.broker.clock import LAST_MOMENT
 from mockbroker.model.profile import Answer, Profile
 from mockbroker.model.profile_parts import RFC3339
 from mockbroker.model.profile_placeholders import filled_text
@@ -23,9 +24,6 @@ __all__ = [
     "moment_words",
     "put_member",
 ]
-
-_LATEST = 253_402_300_799
-"""The last second of the year 9999, the latest that a date in RFC 3339 can name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class AnswerForm:
         """Return a lifetime in the provider's form, which is not in seconds."""
         if self.answer.lifetime == "milliseconds":
             return int(seconds * 1000)
-        expires_at = min(self.now + seconds, _LATEST)
+        expires_at = min(self.now + seconds, LAST_MOMENT)
         if self.answer.lifetime == "rfc3339":
             return _date(expires_at, self.answer.date_format)
         return int(expires_at if self.answer.lifetime == "unix" else expires_at * 1000)
@@ -111,7 +109,7 @@ def error_words(now: float) -> dict[str, str]:
 def _date(moment: float, form: str) -> str:
     """Return a time in Unix seconds as a date in UTC, in whole seconds."""
     # A test may have moved its clock to a year that has no date.
-    within = max(0, min(int(moment), _LATEST))
+    within = max(0, min(int(moment), LAST_MOMENT))
     return datetime.fromtimestamp(within, timezone.utc).strftime(form)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from mockbroker.broker.answer_form import AnswerForm, drop_member, put_member
+from mockbroker.broker.clock import LAST_MOMENT
 from mockbroker.broker.faults import Body, Fault, Manner, Sent
 from mockbroker.model.messages import Headers, Response
 
@@ -115,7 +116,8 @@ def dated(response: Response, now: float) -> Response:
 @lru_cache(maxsize=16)
 def _http_date(moment: int) -> str:
     """Return a Unix time as a date in GMT (IMF-fixdate; RFC 9110, 5.6.7)."""
-    return email.utils.formatdate(moment, usegmt=True)
+    # A latency or a scenario may have moved the clock beyond.
+    return email.utils.formatdate(min(moment, LAST_MOMENT), usegmt=True)
 
 
 def error_description(text: str) -> str:

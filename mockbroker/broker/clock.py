@@ -6,12 +6,16 @@ once. Limits of connections and faults use real time, which protects the process
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SupportsClock", "real_seconds"]
+__all__ = ["LAST_MOMENT", "Clock", "SupportsClock", "real_seconds"]
+
+LAST_MOMENT = 253_402_300_799
+"""The last second of the year 9999, in Unix seconds. HTTP and RFC 3339 have no later date."""
 
 
 class SupportsClock(Protocol):
@@ -57,10 +61,10 @@ class Clock:
         """Move the broker's time forward by a number of seconds, without waiting.
 
         It moves the broker only: the client's clock stays. `Broker.travel` moves both. Raises
-        ValueError if the number is negative: a broker's time never goes back.
+        ValueError if the number is negative, because a broker's time never goes back, or infinite.
         """
         # Written so that NaN is rejected, too: each comparison with NaN is false.
-        if not seconds >= 0:
+        if not 0 <= seconds < math.inf:
             raise ValueError(f"a clock only moves forward; cannot advance it by {seconds} s")
         with self._lock:
             # `+=` reads and then writes: of two advances at once, one could otherwise be lost.

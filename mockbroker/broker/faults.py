@@ -38,6 +38,8 @@ The default, None, is the endpoint's usual body for the status.
 # RFC 9110, 5.1: a field name is a token. RFC 9110, 5.5: a value has no CR, LF or NUL and no
 # whitespace around it. h11 raises for others while it sends, in the thread of the server. Checked
 # here, the mistake is raised in the test that makes it.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""The header fields that say where a message ends (RFC 9112, 6)."""
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
@@ -366,6 +368,11 @@ def _check_field(name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(
             f"a header field must be two strings, not {name!r} and a {type(value).__name__}"
+        )
+    if name.lower() in _FRAMING:
+        raise ValueError(
+            f"the server sets {name} by the body that it sends; leave it out (Fault.cut_short() "
+            "sends less than was announced)"
         )
     for text, form, what in ((name, _NAME, "name"), (value, _VALUE, f"value of {name!r}")):
         try:

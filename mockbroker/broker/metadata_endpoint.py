@@ -80,8 +80,9 @@ class MetadataEndpoint:
                 _METHOD_NAMES.get(name, name) for name in profile.authentication_methods
             ],
             "grant_types_supported": ["client_credentials"],
-            # RFC 8414, 2: it is required; without the authorization endpoint it is empty.
-            "response_types_supported": [],
+            # RFC 8414, 2: it is required, and by 3.2 no list is empty. Without an authorization
+            # endpoint there is no response; "none" is the registered name for that.
+            "response_types_supported": ["none"],
         }
         jwks_path = self._mounting.jwks_path_for(request.path)
         if jwks_path is not None:

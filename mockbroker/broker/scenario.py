@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Union
 
 from msgspec import Meta, Struct
 
+from mockbroker.broker.clock import LAST_MOMENT
 from mockbroker.broker.profiles import ConfigError, read_toml
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import ReadingError, read
@@ -37,6 +38,10 @@ _TEXT = Meta(description="a string that is not empty")
 _SECONDS = Meta(description="a finite number of seconds, 0 or more")
 # Finite, because TOML also has inf and nan.
 _Seconds = Annotated[float, Meta(ge=0, le=sys.float_info.max), _SECONDS]
+_Advance = Annotated[
+    float,
+    Meta(ge=0, le=LAST_MOMENT, description="a number of seconds, up to the year 9999"),
+]
 _Percent = Annotated[
     float, Meta(gt=0, le=100, description="a number of percent, above 0 and at most 100")
 ]
@@ -112,7 +117,7 @@ class Lifetime(PlannedEvent, frozen=True, tag_field="action", tag="lifetime"):
 class AdvanceClock(PlannedEvent, frozen=True, tag_field="action", tag="advance-clock"):
     """The broker's clock moves forward; the client's clock stays."""
 
-    seconds: _Seconds
+    seconds: _Advance
 
 
 Event = Union[Outage, Errors, RotateSecret, RevokeTokens, ExpireTokens, Lifetime, AdvanceClock]

@@ -333,9 +333,18 @@ def test_a_clock_that_was_given_is_left_alone(new_broker):
     assert clock.now() >= before
 
 
-def test_the_clock_does_not_go_back():
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_the_clock_only_moves_forward(seconds):
     with pytest.raises(ValueError, match="forward"):
-        Clock().advance(-1)
+        Clock().advance(seconds)
+
+
+def test_a_broker_answers_after_the_year_9999(broker):
+    broker.clock.advance(1e300)
+    body = {"grant_type": "client_credentials"}
+    answer = requests.post(broker.token_url, body, auth=broker.auth, timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["Date"] == "Fri, 31 Dec 9999 23:59:59 GMT"
 
 
 def test_conforming_traffic_conforms(broker):

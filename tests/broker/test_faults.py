@@ -101,6 +101,12 @@ def test_a_header_that_cannot_be_sent_is_refused(name, value):
         Fault.status(503, headers={name: value})
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+def test_a_header_that_says_where_the_message_ends_is_refused(name):
+    with pytest.raises(ValueError, match=f"the server sets {name} by the body that it sends"):
+        Fault.status(503, headers={name: "1"})
+
+
 @pytest.mark.parametrize("media_type", ["text/html\r\nX: y", "text/€"])
 def test_a_content_type_that_cannot_be_sent_is_refused(media_type):
     with pytest.raises(ValueError, match="value of 'Content-Type'"):

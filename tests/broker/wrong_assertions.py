@@ -189,6 +189,18 @@ def _later(claim: str, seconds: float) -> Callable[[dict[str, Any]], float]:
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqG\n-----END PRIVATE KEY-----"
 
+
+def _in_standard_base64(text: str) -> str:
+    """The assertion with the two characters that Base64 for URLs does not have."""
+    head, _, signature = text.rpartition(".")
+    return f"{head}.{signature[:-4]}++//"
+
+
+def _with_critical_extension(broker: Broker) -> bytes:
+    assertion = signed(claims_for(broker), broker.credentials, crit=["x"], x=1)
+    return form_of(assertion)
+
+
 WRONG: list[WrongAssertion] = [
     WrongAssertion(
         "nothing",
@@ -254,12 +266,16 @@ WRONG: list[WrongAssertion] = [
     _changed("a line feed", "white space", lambda text: f"{text[:30]}\n{text[30:]}"),
     _changed("no signature", "two parts", lambda text: text.rpartition(".")[0]),
     _changed("padding", "standard Base64 or padding", lambda text: f"{text}=="),
+    _changed("standard Base64", "standard Base64", _in_standard_base64),
     _algorithm("none", "alg is none", "none", b""),
     _algorithm("a shared secret", "client_secret_jwt", "HS256"),
     _algorithm("no algorithm", "has no alg", None),
     _algorithm("another algorithm", "'EdDSA'", "EdDSA"),
     _algorithm("an empty signature", "the signature is empty", "ES256", b""),
     _algorithm("a cut signature", "has 10 octets", "ES256", b"abcdefghij"),
+    WrongAssertion(
+        "a critical extension", "assertion.signature", ("crit",), _with_critical_extension
+    ),
     WrongAssertion("DER", "assertion.signature", ("in DER",), _der),
     WrongAssertion("another key", "assertion.signature", ("another private key",), _by_another_key),
     WrongAssertion(

@@ -287,6 +287,8 @@ MISTAKES = [
     (event("revoke-tokens", ""), "events[0]: the condition is missing; add one of after_token"),
     (event("revoke-tokens", "after_seconds = 1", "after_api_calls = 1"),
      "events[0]: after_api_calls and after_seconds contradict each other; keep one"),
+    (event("advance-clock", "after_seconds = 1", "seconds = 1e300"),
+     "events[0].seconds: expected a number of seconds, up to the year 9999"),
     (event("outage"), "events[0]: the outage has no end; add either requests or seconds"),
     (event("outage", "after_seconds = 1", "requests = 1", "seconds = 1"),
      "events[0]: the outage has two ends; keep either requests or seconds"),

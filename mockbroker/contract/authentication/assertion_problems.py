@@ -202,6 +202,12 @@ def _of_signature(
             Part.SIGNATURE, what, f"one of {accepted}", f"{hint}; this broker takes {accepted}"
         )
         return
+    if "crit" in assertion.header:
+        # RFC 7515, 4.1.11: who does not understand an extension that is named there "MUST" reject.
+        what = "the header has crit, which names extensions that must be understood"
+        hint = "the broker knows no extension that crit can name; leave crit out"
+        yield Problem(Part.SIGNATURE, what, "a header without crit", hint)
+        return
     # An unknown client has no key; the issuer's problem says so. Without the keys of any client, as
     # in `mockbroker explain`, no signature can be checked.
     if client is None or not client.public_keys:

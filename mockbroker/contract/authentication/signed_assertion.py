@@ -74,8 +74,9 @@ def _read(text: str) -> SignedAssertion | None:
 
 def _octets(part: str) -> bytes:
     """Return a decoded part. Raises ValueError for padding and other characters (RFC 7515, 2)."""
-    if "=" in part:
-        raise ValueError("padding")
+    # b64decode takes the two characters of standard Base64 as well as those for URLs.
+    if any(character in part for character in "=+/"):
+        raise ValueError("padding or standard Base64")
     return b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
 
 

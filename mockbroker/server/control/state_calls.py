@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.clients import random_credentials
+from mockbroker.broker.clock import LAST_MOMENT
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.broker.profiles import ConfigError
 from mockbroker.broker.tokens import random_token
@@ -20,7 +21,6 @@ from mockbroker.server.control.calls import Call, refuse_if_shared
 from mockbroker.server.control.fault_body import FaultBody, FaultError, fault_of
 from mockbroker.server.control.reading import RequestError
 from mockbroker.server.control.values import (
-    LAST_MOMENT,
     ClientCreated,
     Clients,
     ClientView,

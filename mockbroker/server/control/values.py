@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import Meta, Struct
 
+from mockbroker.broker.clock import LAST_MOMENT
 from mockbroker.broker.exchange_view import ExchangeView
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import TokenState
@@ -18,7 +19,6 @@ from mockbroker.model.profile import TokenPolicy
 from mockbroker.server.control.fault_body import FaultBody
 
 __all__ = [
-    "LAST_MOMENT",
     "AdvanceBody",
     "ApiRouteBody",
     "ApiRouteName",
@@ -69,8 +69,6 @@ __all__ = [
 ]
 
 LONGEST_WAIT_SECONDS = 300
-# 253402300799 is the last second of the year 9999: later dates have no form in HTTP.
-LAST_MOMENT = 253_402_300_799.0
 
 _Id = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 _Limit = Annotated[int, Meta(ge=1, le=10_000, description="an integer from 1 to 10000")]
