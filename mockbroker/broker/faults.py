@@ -65,8 +65,8 @@ class Manner(str, enum.Enum):
     """How an answer is sent on the connection.
 
     ``sent`` is how much of the response the client can receive. ``words`` say what the endpoint
-    does, for reports. The server implements all manners. Under another WSGI server each answer is
-    sent normally.
+    does, for reports. The server implements all manners. Under another WSGI server each answer
+    that the client can receive is sent normally, and the others are replaced by an error.
     """
 
     sent: Sent

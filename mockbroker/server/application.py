@@ -159,7 +159,15 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     broker = mounts.resolve(request.path)
     if broker is None:
         return _json_error(404, "no broker is mounted at that path; this server carries others")
-    return _flask_response(_reply_of(broker, request, environ))
+    reply = _reply_of(broker, request, environ)
+    # Another server would send the placeholder of an answer that the client must not get.
+    if REQUEST_KEY not in environ and not reply.arrives:
+        return _json_error(
+            503,
+            f"a scripted fault {reply.manner.words}, which this WSGI server cannot do; script a "
+            "status, or use mockbroker serve",
+        )
+    return _flask_response(reply)
 
 
 def _reply_of(broker: Mountable, request: Request, environ: WSGIEnvironment) -> Reply:

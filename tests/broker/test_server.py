@@ -113,6 +113,18 @@ def test_another_wsgi_server_can_run_the_application():
     assert (too_long.status_code, too_long.json["error"]) == (413, True)
 
 
+@pytest.mark.parametrize("fault", [Fault.reset(), Fault.cut_short(), Fault.stall(1)])
+def test_another_wsgi_server_says_which_fault_it_cannot_do(fault):
+    mounts, broker = Mounts(), Broker()
+    mounts[""] = broker
+    broker.script(fault)
+    client = create_app(mounts).test_client()
+    token_path, grant = broker.profile.own_token_path, {"grant_type": "client_credentials"}
+    answers = [client.post(token_path, data=grant, auth=broker.auth) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert "a scripted fault" in answers[0].json["message"]
+
+
 @pytest.mark.parametrize("prefix", ["x", "/x/", "/"])
 def test_a_malformed_prefix_is_refused(prefix):
     with Server() as server, pytest.raises(ValueError, match="prefix"):
