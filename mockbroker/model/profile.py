@@ -7,7 +7,6 @@ types. `mockbroker.model.typed_reading` applies them to files and to programs, a
 from __future__ import annotations
 
 import datetime
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -35,6 +34,12 @@ from mockbroker.model.profile_placeholders import (
     matches,
     placeholder_problem,
     placeholders_in,
+)
+from mockbroker.model.profile_rules import (
+    TOKEN,
+    header_name_problem,
+    path_problem,
+    required_header_problem,
 )
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
@@ -76,15 +81,12 @@ _LifetimeSeconds = Annotated[
     Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
 ]
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that is not empty")]
-# RFC 9110, 5.6.2: the names of header fields and of schemes are tokens.
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a pattern, not a password
 _HeaderName = Annotated[
-    str, Meta(pattern=rf"\A{_TOKEN}\Z", description="the name of a header field")
+    str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a header field")
 ]
-_HEADER_NAME = re.compile(_TOKEN)
-_Scheme = Annotated[str, Meta(pattern=rf"\A{_TOKEN}\Z", description="the name of a scheme")]
+_Scheme = Annotated[str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a scheme")]
 _SchemeOrNone = Annotated[
-    str, Meta(pattern=rf"\A(?:{_TOKEN})?\Z", description="the name of a scheme, or an empty string")
+    str, Meta(pattern=rf"\A(?:{TOKEN})?\Z", description="the name of a scheme, or an empty string")
 ]
 
 TokenPolicy = Literal["new", "same", "single", "refuse"]
@@ -286,10 +288,17 @@ def _problems(profile: Profile) -> Iterator[str]:
 
 
 def _problems_of_paths(profile: Profile) -> Iterator[str]:
-    """Yield what is wrong with the placeholders of the token paths."""
+    """Yield what is wrong with the paths and their placeholders."""
     named = {"token_path": (profile.token_path,), "token_path_aliases": profile.token_path_aliases}
     for name, paths in named.items():
         yield from (f"{name}: {p}" for p in map(placeholder_problem, paths) if p)
+        yield from (f"{name}: {p}" for p in map(path_problem, paths) if p)
+    problem = path_problem(profile.own_token_path)
+    if problem:
+        yield f"path_values: {problem}"
+    problem = path_problem(profile.api_prefix)
+    if problem:
+        yield f"api_prefix: {problem}"
     known = placeholders_in(profile.token_path)
     for name in profile.path_values:
         if name not in known:
@@ -298,10 +307,28 @@ def _problems_of_paths(profile: Profile) -> Iterator[str]:
 
 def _problems_of_names(profile: Profile) -> Iterator[str]:
     """Yield which names of header fields, situations and sourced fields are invalid."""
-    for table in ("required_headers", "api_required_headers"):
+    own_fields = {
+        "required_headers": {
+            "authorization": "client_authentication",
+            "content-type": "body",
+            **dict.fromkeys(_credential_fields(profile), "client_authentication"),
+        },
+        "api_required_headers": {}
+        if profile.api_query
+        else {profile.api_header.lower(): "api_header"},
+    }
+    for table, own in own_fields.items():
         for name in getattr(profile, table):
-            if not _HEADER_NAME.fullmatch(name):
-                yield f"{table}: {name!r} is not the name of a header field"
+            problem = required_header_problem(name, own)
+            if problem:
+                yield f"{table}: {problem}"
+    names = profile.parameter_names
+    if "header" in profile.authentication_methods:
+        problems = filter(None, map(header_name_problem, (names.client_id, names.client_secret)))
+        yield from (
+            f"parameter_names: {problem}; client_authentication = 'header' needs that"
+            for problem in problems
+        )
     situations = {**TOKEN_SITUATIONS, **API_SITUATIONS}
     for name in profile.errors:
         if name not in situations:
@@ -311,6 +338,14 @@ def _problems_of_names(profile: Profile) -> Iterator[str]:
         for named in source.fields:
             if not any(_is_within(named, name) for name in known_fields):
                 yield f"sources: unknown field {named!r}{did_you_mean(named, known_fields)}"
+
+
+def _credential_fields(profile: Profile) -> tuple[str, ...]:
+    """Return the header fields that have the credentials, in lower case; none for other methods."""
+    if "header" not in profile.authentication_methods:
+        return ()
+    names = profile.parameter_names
+    return names.client_id.lower(), names.client_secret.lower()
 
 
 def _problems_of_parameters(profile: Profile) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Union
 from msgspec import Meta
 
 from mockbroker.model.profile_placeholders import filled_text, placeholders_in_text
+from mockbroker.model.profile_rules import status_problem
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
 
@@ -174,6 +175,9 @@ class Answer:
 
     def __post_init__(self) -> None:
         _check(self)
+        problem = status_problem(self.status)
+        if problem:
+            raise ValueError(f"answer.status: {problem}")
         known = ("access_token", "expires_in", "scope", "token_type")
         for table in ("paths", "omit"):
             for name in getattr(self, table):
@@ -210,6 +214,9 @@ class ErrorForm:
 
     def __post_init__(self) -> None:
         _check(self)
+        problem = status_problem(self.status)
+        if problem:
+            raise ValueError(f"errors: status: {problem}")
         for name in placeholders_in_text(self.body):
             if name not in ERROR_WORDS:
                 near = did_you_mean(name, ERROR_WORDS)

@@ -1,0 +1,60 @@
+"""Rules for single values of a profile that a declared type cannot express.
+
+Each function returns what is wrong, without the place of the value; empty if the value is valid.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+__all__ = [
+    "TOKEN",
+    "header_name_problem",
+    "path_problem",
+    "required_header_problem",
+    "status_problem",
+]
+
+# RFC 9110, 5.6.2: the names of header fields and of schemes are tokens.
+TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a pattern, not a password
+_HEADER_NAME = re.compile(TOKEN)
+_OF_CONNECTION = ("content-length", "host", "transfer-encoding")
+"""The header fields that a client's HTTP library sets."""
+_OWN_PATHS = ("/__mockbroker__", "/.well-known")
+"""The paths below which the broker has its control API and its documents."""
+# RFC 9110, 15.3.5 and 15.3.6, RFC 9112, 6.3.
+_WITHOUT_BODY = (204, 205, 304)
+
+
+def header_name_problem(name: str) -> str:
+    """Return why a string is not the name of a header field."""
+    return "" if _HEADER_NAME.fullmatch(name) else f"{name!r} is not the name of a header field"
+
+
+def required_header_problem(name: str, own: Mapping[str, str]) -> str:
+    """Return why a header field cannot be one that a request has besides its own.
+
+    ``own`` are the request's own fields, in lower case, with where each comes from.
+    """
+    if name.lower() in own:
+        return f"{name!r} comes from {own[name.lower()]}; remove it"
+    if name.lower() in _OF_CONNECTION:
+        return f"{name!r} is set by the client's HTTP library; remove it"
+    return header_name_problem(name)
+
+
+def path_problem(path: str) -> str:
+    """Return why a path of an endpoint belongs to the broker itself."""
+    for own in _OWN_PATHS:
+        if path == own or path.startswith(f"{own}/"):
+            advice = f"choose another path, not {path!r}"
+            return f"the broker has endpoints of its own below {own}; {advice}"
+    return ""
+
+
+def status_problem(status: int) -> str:
+    """Return why a response with a body cannot have a status."""
+    if status in _WITHOUT_BODY:
+        return f"expected the status of a response with a body, got {status}"
+    return ""
