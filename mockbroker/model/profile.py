@@ -362,6 +362,11 @@ def _problems_of_parameters(profile: Profile) -> Iterator[str]:
             seen[name] = table
     if profile.method == "GET" and profile.body != "query":
         yield f"body: a GET request has its parameters in the query, but body is {profile.body!r}"
+    if profile.body == "query" and "post" in profile.authentication_methods:
+        yield (
+            "client_authentication: 'post' is in the body, but body = 'query' leaves that empty; "
+            "write 'query'"
+        )
     if profile.scope_required and not profile.example_scope:
         yield "example_scope is missing; scope_required needs it, for examples and test cases"
 

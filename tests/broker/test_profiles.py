@@ -274,6 +274,10 @@ BAD_VALUES = {
     "api_required_headers.Host = '*'": (
         "api_required_headers: 'Host' is set by the client's HTTP library; remove it"
     ),
+    "extends = 'post'\nmethod = 'GET'\nbody = 'query'": (
+        "client_authentication: 'post' is in the body, but body = 'query' leaves that empty; "
+        "write 'query'"
+    ),
 }
 
 
