@@ -283,6 +283,10 @@ def _problems(profile: Profile) -> Iterator[str]:
     if profile.grant_type == "":
         yield "grant_type: expected a string that is not empty, or false, got ''"
     yield from _problems_of_paths(profile)
+    scope = ("scope",) if profile.scope is not False else ()
+    problem = profile.answer.problem_of_places(("access_token", "expires_in", "token_type", *scope))
+    if problem:
+        yield problem
     yield from _problems_of_parameters(profile)
     yield from _problems_of_names(profile)
 

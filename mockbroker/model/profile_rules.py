@@ -45,7 +45,11 @@ def required_header_problem(name: str, own: Mapping[str, str]) -> str:
 
 
 def path_problem(path: str) -> str:
-    """Return why a path of an endpoint belongs to the broker itself."""
+    """Return why a path cannot be that of an endpoint: it has more, or is the broker's own."""
+    if "?" in path or "#" in path:
+        return (
+            f"expected a path without a query, got {path!r}; token_query has that of the token URL"
+        )
     for own in _OWN_PATHS:
         if path == own or path.startswith(f"{own}/"):
             advice = f"choose another path, not {path!r}"

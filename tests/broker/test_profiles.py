@@ -241,6 +241,27 @@ def test_a_bad_file_is_an_error_that_says_where_and_what_was_expected(tmp_path, 
 OWN = "the broker has endpoints of its own below"
 BODY = "expected the status of a response with a body, got"
 BAD_VALUES = {
+    "answer.omit = ['access_token']": (
+        "answer.omit: no client finds a token without access_token; remove it"
+    ),
+    "answer.members.access_token = 'x'": (
+        "answer.members: 'access_token' at 'access_token' and 'access_token' at 'access_token' "
+        "exclude each other"
+    ),
+    "answer = {paths = {access_token = 'data.t'}, members = {data = 'x'}}": (
+        "answer.members: 'data' at 'data' and 'access_token' at 'data.t' exclude each other"
+    ),
+    "answer.paths.token_type = 'access_token'": (
+        "answer.paths: 'token_type' at 'access_token' and 'access_token' at 'access_token' "
+        "exclude each other"
+    ),
+    "answer.members.'a..b' = 1": (
+        "answer.members: expected names of members, joined by dots, got 'a..b'"
+    ),
+    "token_path = '/t?v=1'": (
+        "token_path: expected a path without a query, got '/t?v=1'; "
+        "token_query has that of the token URL"
+    ),
     "client_authentication = 'header'\nparameter_names.client_id = 'X Id'": (
         "parameter_names: 'X Id' is not the name of a header field; "
         "client_authentication = 'header' needs that"
@@ -377,6 +398,15 @@ def test_a_call_whose_token_is_elsewhere_may_need_an_authorization_header(tmp_pa
     file = tmp_path / "good.toml"
     file.write_text(f"[profiles.a]\n{other}\napi_required_headers.Authorization = 'Key 5'\n")
     assert load_profiles(file)["a"].api_required_headers == {"Authorization": "Key 5"}
+
+
+def test_a_member_may_have_the_name_of_one_that_the_answer_lacks(tmp_path):
+    file = tmp_path / "good.toml"
+    file.write_text(
+        "[profiles.a]\nscope = false\n"
+        "answer = {omit = ['expires_in'], members = {scope = 'x', expires_in = 'never'}}\n"
+    )
+    assert load_profiles(file)["a"].answer.members == {"scope": "x", "expires_in": "never"}
 
 
 def test_a_file_that_is_not_there(tmp_path):
