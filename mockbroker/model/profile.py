@@ -39,6 +39,7 @@ from mockbroker.model.profile_rules import (
     TOKEN,
     header_name_problem,
     path_problem,
+    renewal_problems,
     required_header_problem,
 )
 from mockbroker.model.type_words import did_you_mean
@@ -283,11 +284,18 @@ def _problems(profile: Profile) -> Iterator[str]:
     if profile.grant_type == "":
         yield "grant_type: expected a string that is not empty, or false, got ''"
     yield from _problems_of_paths(profile)
+    yield from renewal_problems(
+        profile.token_policy,
+        renewal_seconds=profile.renewal_seconds,
+        overlap_seconds=profile.overlap_seconds,
+        expires_in=profile.expires_in,
+    )
     scope = ("scope",) if profile.scope is not False else ()
     problem = profile.answer.problem_of_places(("access_token", "expires_in", "token_type", *scope))
     if problem:
         yield problem
     yield from _problems_of_parameters(profile)
+    yield from _problems_of_headers(profile)
     yield from _problems_of_names(profile)
 
 
@@ -309,8 +317,8 @@ def _problems_of_paths(profile: Profile) -> Iterator[str]:
             yield f"path_values: token_path has no placeholder {{{name}}}"
 
 
-def _problems_of_names(profile: Profile) -> Iterator[str]:
-    """Yield which names of header fields, situations and sourced fields are invalid."""
+def _problems_of_headers(profile: Profile) -> Iterator[str]:
+    """Yield which header fields a request cannot have, or not for the profile's purpose."""
     own_fields = {
         "required_headers": {
             "authorization": "client_authentication",
@@ -333,6 +341,14 @@ def _problems_of_names(profile: Profile) -> Iterator[str]:
             f"parameter_names: {problem}; client_authentication = 'header' needs that"
             for problem in problems
         )
+
+
+def _problems_of_names(profile: Profile) -> Iterator[str]:
+    """Yield which names of methods, situations and sourced fields are invalid."""
+    methods = profile.authentication_methods
+    for index, method in enumerate(methods):
+        if method in methods[:index]:
+            yield f"client_authentication: {method!r} is there twice; remove one"
     situations = {**TOKEN_SITUATIONS, **API_SITUATIONS}
     for name in profile.errors:
         if name not in situations:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Union
 from msgspec import Meta
 
 from mockbroker.model.profile_placeholders import filled_text, placeholders_in_text
-from mockbroker.model.profile_rules import status_problem
+from mockbroker.model.profile_rules import date_format_problem, status_problem
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
 
@@ -188,12 +188,19 @@ class Answer:
         if problem:
             yield f"status: {problem}"
         known = ("access_token", "expires_in", "scope", "token_type")
-        for table in ("paths", "omit"):
+        for table in ("paths", "omit", "strings"):
             for name in getattr(self, table):
                 if name not in known:
                     yield f"{table}: unknown member {name!r}{did_you_mean(name, known)}"
+        problem = date_format_problem(self.date_format)
+        if problem:
+            yield f"date_format: {problem}"
         if "access_token" in self.omit:
             yield "omit: no client finds a token without access_token; remove it"
+        yield from self._problems_of_members()
+
+    def _problems_of_members(self) -> Iterator[str]:
+        """Yield what is wrong with the paths and the placeholders of further members."""
         for path, value in self.members.items():
             if not all(path.split(".")):
                 yield f"members: expected names of members, joined by dots, got {path!r}"

@@ -6,12 +6,14 @@ Each function returns what is wrong, without the place of the value; empty if th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 __all__ = [
     "TOKEN",
+    "date_format_problem",
     "header_name_problem",
     "path_problem",
+    "renewal_problems",
     "required_header_problem",
     "status_problem",
 ]
@@ -25,6 +27,21 @@ _OWN_PATHS = ("/__mockbroker__", "/.well-known")
 """The paths below which the broker has its control API and its documents."""
 # RFC 9110, 15.3.5 and 15.3.6, RFC 9112, 6.3.
 _WITHOUT_BODY = (204, 205, 304)
+
+_DIRECTIVES = re.compile(r"%(.?)", re.DOTALL)
+# Those that Python documents. Others depend on the platform, as does the flag in "%-d".
+_KNOWN_DIRECTIVES = frozenset("aAwdbBmyYHIpMSfzZjUWcxXGuV%")
+
+
+def date_format_problem(form: str) -> str:
+    """Return why a string is not the form of a date, as `datetime.strftime` has it."""
+    used = _DIRECTIVES.findall(form)
+    for letter in used:
+        if letter not in _KNOWN_DIRECTIVES:
+            return f"unknown directive '%{letter}' in {form!r}"
+    if not {*used} - {"%"}:
+        return f"expected a form of a date such as '%Y-%m-%d', got {form!r}"
+    return ""
 
 
 def header_name_problem(name: str) -> str:
@@ -42,6 +59,27 @@ def required_header_problem(name: str, own: Mapping[str, str]) -> str:
     if name.lower() in _OF_CONNECTION:
         return f"{name!r} is set by the client's HTTP library; remove it"
     return header_name_problem(name)
+
+
+def renewal_problems(
+    policy: str, *, renewal_seconds: float, overlap_seconds: float, expires_in: float
+) -> Iterator[str]:
+    """Yield which of the seconds have no effect under a token policy, with their names."""
+    if renewal_seconds and policy not in {"same", "refuse"}:
+        yield (
+            f"renewal_seconds: token_policy {policy!r} has no use for it; "
+            "write 0, or token_policy = 'same' or 'refuse'"
+        )
+    elif renewal_seconds > expires_in:
+        yield (
+            f"renewal_seconds: expected at most the {expires_in:g} seconds of expires_in, "
+            f"got {renewal_seconds:g}"
+        )
+    if overlap_seconds and policy != "single":
+        yield (
+            f"overlap_seconds: token_policy {policy!r} has no use for it; "
+            "write 0, or token_policy = 'single'"
+        )
 
 
 def path_problem(path: str) -> str:

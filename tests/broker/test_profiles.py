@@ -241,6 +241,27 @@ def test_a_bad_file_is_an_error_that_says_where_and_what_was_expected(tmp_path, 
 OWN = "the broker has endpoints of its own below"
 BODY = "expected the status of a response with a body, got"
 BAD_VALUES = {
+    "answer.strings = ['expire_in']": (
+        "answer.strings: unknown member 'expire_in'; did you mean 'expires_in'?"
+    ),
+    "answer.date_format = 'YYYY%%'": (
+        "answer.date_format: expected a form of a date such as '%Y-%m-%d', got 'YYYY%%'"
+    ),
+    "answer.date_format = '%Y-%Q'": "answer.date_format: unknown directive '%Q' in '%Y-%Q'",
+    "answer.date_format = '%Y-%'": "answer.date_format: unknown directive '%' in '%Y-%'",
+    "token_policy = 'same'\nrenewal_seconds = 90\nexpires_in = 60.5": (
+        "renewal_seconds: expected at most the 60.5 seconds of expires_in, got 90"
+    ),
+    "token_policy = 'single'\nrenewal_seconds = 90": (
+        "renewal_seconds: token_policy 'single' has no use for it; "
+        "write 0, or token_policy = 'same' or 'refuse'"
+    ),
+    "overlap_seconds = 1": (
+        "overlap_seconds: token_policy 'new' has no use for it; write 0, or token_policy = 'single'"
+    ),
+    "client_authentication = ['post', 'basic', 'post']": (
+        "client_authentication: 'post' is there twice; remove one"
+    ),
     "answer.omit = ['access_token']": (
         "answer.omit: no client finds a token without access_token; remove it"
     ),
