@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 import click
 import msgspec
 
+from mockbroker.broker.answer_form import put_member
 from mockbroker.broker.profiles import (
     ConfigError,
     own_profiles,
@@ -21,7 +22,7 @@ from mockbroker.broker.profiles import (
 )
 from mockbroker.cli.made_broker import find_profile
 from mockbroker.cli.profile_tables import toml_of
-from mockbroker.cli.profile_trial import flaws_of_errors, trials_of
+from mockbroker.cli.profile_trial import Trial, flaws_of_errors, trials_of
 from mockbroker.cli.profile_words import Fact, example_answer, facts_of
 from mockbroker.cli.streams import echo
 from mockbroker.model.escaping import printable, printable_lines
@@ -178,9 +179,7 @@ def _table(file: Path) -> str:
 def _tried(profile: Profile) -> Iterator[str]:
     """Try a profile and print the requests and answers; yield a sentence for each that failed."""
     for trial in trials_of(profile):
-        answer = _shown(trial.response)
-        if trial.token:
-            answer = answer.replace(trial.token, "TOKEN")
+        answer = _shown(_without_token(profile, trial))
         lines = [f"Tried with {trial.method}:", f"  {trial.command}", f"  {answer}"]
         if trial.call is not None:
             lines.append(f"  A call to the API with that token: status {trial.call.status}")
@@ -196,6 +195,16 @@ def _tried(profile: Profile) -> Iterator[str]:
             )
         elif trial.call.status != OK:
             yield f"the API does not accept the token of the response: {_shown(trial.call)}"
+
+
+def _without_token(profile: Profile, trial: Trial) -> Response:
+    """Return the response with a word for the token, if it has one."""
+    if not trial.token:
+        return trial.response
+    members = json.loads(trial.response.body)
+    # Only at its place: a short token may be a part of another value.
+    put_member(members, _token_path(profile).split("."), "TOKEN")
+    return replace(trial.response, body=json.dumps(members).encode())
 
 
 def _token_path(profile: Profile) -> str:

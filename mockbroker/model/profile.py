@@ -7,7 +7,6 @@ types. `mockbroker.model.typed_reading` applies them to files and to programs, a
 from __future__ import annotations
 
 import datetime
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -35,6 +34,13 @@ from mockbroker.model.profile_placeholders import (
     matches,
     placeholder_problem,
     placeholders_in,
+)
+from mockbroker.model.profile_rules import (
+    TOKEN,
+    header_name_problem,
+    path_problem,
+    renewal_problems,
+    required_header_problem,
 )
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
@@ -76,15 +82,12 @@ _LifetimeSeconds = Annotated[
     Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
 ]
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that is not empty")]
-# RFC 9110, 5.6.2: the names of header fields and of schemes are tokens.
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a pattern, not a password
 _HeaderName = Annotated[
-    str, Meta(pattern=rf"\A{_TOKEN}\Z", description="the name of a header field")
+    str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a header field")
 ]
-_HEADER_NAME = re.compile(_TOKEN)
-_Scheme = Annotated[str, Meta(pattern=rf"\A{_TOKEN}\Z", description="the name of a scheme")]
+_Scheme = Annotated[str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a scheme")]
 _SchemeOrNone = Annotated[
-    str, Meta(pattern=rf"\A(?:{_TOKEN})?\Z", description="the name of a scheme, or an empty string")
+    str, Meta(pattern=rf"\A(?:{TOKEN})?\Z", description="the name of a scheme, or an empty string")
 ]
 
 TokenPolicy = Literal["new", "same", "single", "refuse"]
@@ -281,27 +284,71 @@ def _problems(profile: Profile) -> Iterator[str]:
     if profile.grant_type == "":
         yield "grant_type: expected a string that is not empty, or false, got ''"
     yield from _problems_of_paths(profile)
+    yield from renewal_problems(
+        profile.token_policy,
+        renewal_seconds=profile.renewal_seconds,
+        overlap_seconds=profile.overlap_seconds,
+        expires_in=profile.expires_in,
+    )
+    scope = ("scope",) if profile.scope is not False else ()
+    problem = profile.answer.problem_of_places(("access_token", "expires_in", "token_type", *scope))
+    if problem:
+        yield problem
     yield from _problems_of_parameters(profile)
+    yield from _problems_of_headers(profile)
     yield from _problems_of_names(profile)
 
 
 def _problems_of_paths(profile: Profile) -> Iterator[str]:
-    """Yield what is wrong with the placeholders of the token paths."""
+    """Yield what is wrong with the paths and their placeholders."""
     named = {"token_path": (profile.token_path,), "token_path_aliases": profile.token_path_aliases}
     for name, paths in named.items():
         yield from (f"{name}: {p}" for p in map(placeholder_problem, paths) if p)
+        yield from (f"{name}: {p}" for p in map(path_problem, paths) if p)
+    problem = path_problem(profile.own_token_path)
+    if problem:
+        yield f"path_values: {problem}"
+    problem = path_problem(profile.api_prefix)
+    if problem:
+        yield f"api_prefix: {problem}"
     known = placeholders_in(profile.token_path)
     for name in profile.path_values:
         if name not in known:
             yield f"path_values: token_path has no placeholder {{{name}}}"
 
 
-def _problems_of_names(profile: Profile) -> Iterator[str]:
-    """Yield which names of header fields, situations and sourced fields are invalid."""
-    for table in ("required_headers", "api_required_headers"):
+def _problems_of_headers(profile: Profile) -> Iterator[str]:
+    """Yield which header fields a request cannot have, or not for the profile's purpose."""
+    own_fields = {
+        "required_headers": {
+            "authorization": "client_authentication",
+            "content-type": "body",
+            **dict.fromkeys(_credential_fields(profile), "client_authentication"),
+        },
+        "api_required_headers": {}
+        if profile.api_query
+        else {profile.api_header.lower(): "api_header"},
+    }
+    for table, own in own_fields.items():
         for name in getattr(profile, table):
-            if not _HEADER_NAME.fullmatch(name):
-                yield f"{table}: {name!r} is not the name of a header field"
+            problem = required_header_problem(name, own)
+            if problem:
+                yield f"{table}: {problem}"
+    names = profile.parameter_names
+    if "header" in profile.authentication_methods:
+        problems = filter(None, map(header_name_problem, (names.client_id, names.client_secret)))
+        yield from (
+            f"parameter_names: {problem}; client_authentication = 'header' needs that"
+            for problem in problems
+        )
+
+
+def _problems_of_names(profile: Profile) -> Iterator[str]:
+    """Yield which names of methods, situations and sourced fields are invalid."""
+    methods = profile.authentication_methods
+    for index, method in enumerate(methods):
+        if method in methods[:index]:
+            yield f"client_authentication: {method!r} is there twice; remove one"
     situations = {**TOKEN_SITUATIONS, **API_SITUATIONS}
     for name in profile.errors:
         if name not in situations:
@@ -311,6 +358,14 @@ def _problems_of_names(profile: Profile) -> Iterator[str]:
         for named in source.fields:
             if not any(_is_within(named, name) for name in known_fields):
                 yield f"sources: unknown field {named!r}{did_you_mean(named, known_fields)}"
+
+
+def _credential_fields(profile: Profile) -> tuple[str, ...]:
+    """Return the header fields that have the credentials, in lower case; none for other methods."""
+    if "header" not in profile.authentication_methods:
+        return ()
+    names = profile.parameter_names
+    return names.client_id.lower(), names.client_secret.lower()
 
 
 def _problems_of_parameters(profile: Profile) -> Iterator[str]:
@@ -327,6 +382,11 @@ def _problems_of_parameters(profile: Profile) -> Iterator[str]:
             seen[name] = table
     if profile.method == "GET" and profile.body != "query":
         yield f"body: a GET request has its parameters in the query, but body is {profile.body!r}"
+    if profile.body == "query" and "post" in profile.authentication_methods:
+        yield (
+            "client_authentication: 'post' is in the body, but body = 'query' leaves that empty; "
+            "write 'query'"
+        )
     if profile.scope_required and not profile.example_scope:
         yield "example_scope is missing; scope_required needs it, for examples and test cases"
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import html
+import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Union
 
 from msgspec import Meta
 
 from mockbroker.model.profile_placeholders import filled_text, placeholders_in_text
+from mockbroker.model.profile_rules import date_format_problem, status_problem
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
 
@@ -174,21 +176,54 @@ class Answer:
 
     def __post_init__(self) -> None:
         _check(self)
-        known = ("access_token", "expires_in", "scope", "token_type")
-        for table in ("paths", "omit"):
-            for name in getattr(self, table):
-                if name not in known:
-                    near = did_you_mean(name, known)
-                    raise ValueError(f"answer.{table}: unknown member {name!r}{near}")
-        for path, value in self.members.items():
-            for name in placeholders_in_text(value) if isinstance(value, str) else ():
-                if name not in ANSWER_WORDS:
-                    raise ValueError(
-                        f"answer.members.{path}: unknown placeholder {{{name}}}"
-                        f"{did_you_mean(name, ANSWER_WORDS)}"
-                    )
+        problem = next(self._problems(), "")
+        if problem:
+            raise ValueError(f"answer.{problem}")
         for name in ("omit", "strings"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _problems(self) -> Iterator[str]:
+        """Yield what is wrong with fields that each have a valid type."""
+        problem = status_problem(self.status)
+        if problem:
+            yield f"status: {problem}"
+        known = ("access_token", "expires_in", "scope", "token_type")
+        for table in ("paths", "omit", "strings"):
+            for name in getattr(self, table):
+                if name not in known:
+                    yield f"{table}: unknown member {name!r}{did_you_mean(name, known)}"
+        problem = date_format_problem(self.date_format)
+        if problem:
+            yield f"date_format: {problem}"
+        if "access_token" in self.omit:
+            yield "omit: no client finds a token without access_token; remove it"
+        yield from self._problems_of_members()
+
+    def _problems_of_members(self) -> Iterator[str]:
+        """Yield what is wrong with the paths and the placeholders of further members."""
+        for path, value in self.members.items():
+            if not all(path.split(".")):
+                yield f"members: expected names of members, joined by dots, got {path!r}"
+            for name in placeholders_in_text(value) if isinstance(value, str) else ():
+                if name not in ANSWER_WORDS:
+                    near = did_you_mean(name, ANSWER_WORDS)
+                    yield f"members.{path}: unknown placeholder {{{name}}}{near}"
+
+    def problem_of_places(self, documented: Iterable[str]) -> str:
+        """Return which two members exclude each other by their places; empty if none do.
+
+        ``documented`` are the members of RFC 6749 that the response has.
+        """
+        own = [(name, self.paths.get(name, name)) for name in documented if name not in self.omit]
+        places = [*own, *((path, path) for path in self.members)]
+        for (one, path), (other, other_path) in itertools.combinations(places, 2):
+            if f"{path}.".startswith(f"{other_path}.") or f"{other_path}.".startswith(f"{path}."):
+                table = "members" if other in self.members and other == other_path else "paths"
+                return (
+                    f"answer.{table}: {other!r} at {other_path!r} and {one!r} at {path!r} exclude "
+                    "each other"
+                )
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +245,9 @@ class ErrorForm:
 
     def __post_init__(self) -> None:
         _check(self)
+        problem = status_problem(self.status)
+        if problem:
+            raise ValueError(f"errors: status: {problem}")
         for name in placeholders_in_text(self.body):
             if name not in ERROR_WORDS:
                 near = did_you_mean(name, ERROR_WORDS)

@@ -238,6 +238,100 @@ def test_a_bad_file_is_an_error_that_says_where_and_what_was_expected(tmp_path, 
     assert str(caught.value) == f"{tmp_path}/{BAD_FILES[text]}"
 
 
+OWN = "the broker has endpoints of its own below"
+BODY = "expected the status of a response with a body, got"
+BAD_VALUES = {
+    "answer.strings = ['expire_in']": (
+        "answer.strings: unknown member 'expire_in'; did you mean 'expires_in'?"
+    ),
+    "answer.date_format = 'YYYY%%'": (
+        "answer.date_format: expected a form of a date such as '%Y-%m-%d', got 'YYYY%%'"
+    ),
+    "answer.date_format = '%Y-%Q'": "answer.date_format: unknown directive '%Q' in '%Y-%Q'",
+    "answer.date_format = '%Y-%'": "answer.date_format: unknown directive '%' in '%Y-%'",
+    "token_policy = 'same'\nrenewal_seconds = 90\nexpires_in = 60.5": (
+        "renewal_seconds: expected at most the 60.5 seconds of expires_in, got 90"
+    ),
+    "token_policy = 'single'\nrenewal_seconds = 90": (
+        "renewal_seconds: token_policy 'single' has no use for it; "
+        "write 0, or token_policy = 'same' or 'refuse'"
+    ),
+    "overlap_seconds = 1": (
+        "overlap_seconds: token_policy 'new' has no use for it; write 0, or token_policy = 'single'"
+    ),
+    "client_authentication = ['post', 'basic', 'post']": (
+        "client_authentication: 'post' is there twice; remove one"
+    ),
+    "answer.omit = ['access_token']": (
+        "answer.omit: no client finds a token without access_token; remove it"
+    ),
+    "answer.members.access_token = 'x'": (
+        "answer.members: 'access_token' at 'access_token' and 'access_token' at 'access_token' "
+        "exclude each other"
+    ),
+    "answer = {paths = {access_token = 'data.t'}, members = {data = 'x'}}": (
+        "answer.members: 'data' at 'data' and 'access_token' at 'data.t' exclude each other"
+    ),
+    "answer.paths.token_type = 'access_token'": (
+        "answer.paths: 'token_type' at 'access_token' and 'access_token' at 'access_token' "
+        "exclude each other"
+    ),
+    "answer.members.'a..b' = 1": (
+        "answer.members: expected names of members, joined by dots, got 'a..b'"
+    ),
+    "token_path = '/t?v=1'": (
+        "token_path: expected a path without a query, got '/t?v=1'; "
+        "token_query has that of the token URL"
+    ),
+    "client_authentication = 'header'\nparameter_names.client_id = 'X Id'": (
+        "parameter_names: 'X Id' is not the name of a header field; "
+        "client_authentication = 'header' needs that"
+    ),
+    "answer.status = 204": f"answer.status: {BODY} 204",
+    "errors.quota = {status = 304, body = 'x'}": f"errors: status: {BODY} 304",
+    "token_path = '/__mockbroker__/t'": (
+        f"token_path: {OWN} /__mockbroker__; choose another path, not '/__mockbroker__/t'"
+    ),
+    "token_path_aliases = ['/.well-known/t']": (
+        f"token_path_aliases: {OWN} /.well-known; choose another path, not '/.well-known/t'"
+    ),
+    "token_path = '/{b}/t'\npath_values.b = '.well-known'": (
+        f"path_values: {OWN} /.well-known; choose another path, not '/.well-known/t'"
+    ),
+    "api_prefix = '/__mockbroker__'": (
+        f"api_prefix: {OWN} /__mockbroker__; choose another path, not '/__mockbroker__'"
+    ),
+    "required_headers.Content-type = '*'": (
+        "required_headers: 'Content-type' comes from body; remove it"
+    ),
+    "required_headers.Authorization = '*'": (
+        "required_headers: 'Authorization' comes from client_authentication; remove it"
+    ),
+    "client_authentication = 'header'\nrequired_headers.Client_id = 'x'": (
+        "required_headers: 'Client_id' comes from client_authentication; remove it"
+    ),
+    "api_required_headers.authorization = '*'": (
+        "api_required_headers: 'authorization' comes from api_header; remove it"
+    ),
+    "api_required_headers.Host = '*'": (
+        "api_required_headers: 'Host' is set by the client's HTTP library; remove it"
+    ),
+    "extends = 'post'\nmethod = 'GET'\nbody = 'query'": (
+        "client_authentication: 'post' is in the body, but body = 'query' leaves that empty; "
+        "write 'query'"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", BAD_VALUES)
+def test_a_value_that_cannot_work_is_an_error(tmp_path, text):
+    file = tmp_path / "bad.toml"
+    file.write_text(f"[profiles.a]\n{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_profiles(file)
+    assert str(caught.value) == f"{file}: profiles.a: {BAD_VALUES[text]}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -318,6 +412,22 @@ def test_a_profile_made_of_lists_is_a_value_as_any_other():
 def test_a_broker_rejects_what_is_not_a_profile():
     with pytest.raises(TypeError, match="profile must be a Profile or the name of one, not 5"):
         Broker(profile=5)
+
+
+@pytest.mark.parametrize("other", ["api_query = 't'", "api_header = 'X-Token'"])
+def test_a_call_whose_token_is_elsewhere_may_need_an_authorization_header(tmp_path, other):
+    file = tmp_path / "good.toml"
+    file.write_text(f"[profiles.a]\n{other}\napi_required_headers.Authorization = 'Key 5'\n")
+    assert load_profiles(file)["a"].api_required_headers == {"Authorization": "Key 5"}
+
+
+def test_a_member_may_have_the_name_of_one_that_the_answer_lacks(tmp_path):
+    file = tmp_path / "good.toml"
+    file.write_text(
+        "[profiles.a]\nscope = false\n"
+        "answer = {omit = ['expires_in'], members = {scope = 'x', expires_in = 'never'}}\n"
+    )
+    assert load_profiles(file)["a"].answer.members == {"scope": "x", "expires_in": "never"}
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -188,6 +188,13 @@ def test_a_right_file_is_explained_and_tried(tmp_path):
     assert text.endswith(f"{file}: acme: right.\n")
 
 
+def test_the_token_is_left_out_of_a_printed_answer_wherever_it_is(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text("[profiles.a]\nanswer.paths.access_token = 'data.0.t'\n")
+    _, text = profiles("check", file)
+    assert 'status 200, {"data": [{"t": "TOKEN"}], "expires_in": 3599' in text
+
+
 def test_a_token_is_found_within_a_list_and_nowhere_else():
     document = {"data": [{"token": "t"}]}
     assert member_at(document, "data.0.token") == "t"
@@ -231,11 +238,11 @@ WRONG = {
     "[profiles.a]\nerrors.quota = {status = 200, body = '{\"a\": {error}}'}": (
         "profiles.a: errors.quota.body: not valid JSON once its placeholders are filled",
     ),
-    "[profiles.a]\nanswer.omit = ['access_token']": (
-        "a client by basic finds no token at access_token of the response",
+    "[profiles.a]\nclient_authentication = 'query'\ntoken_query = 'client_id=x'": (
+        "a client by query finds no token at access_token of the response",
     ),
-    "[profiles.a]\nanswer.members = {access_token = 'x'}": (
-        "the API does not accept the token of the response: status 401",
+    "[profiles.a]\ntoken_path = '/v2/example'": (
+        "the API does not accept the token of the response: status 405",
     ),
 }
 
