@@ -50,6 +50,8 @@ def mistake_in_body(request: TokenRequest, profile: Profile) -> BodyMistake | No
     """Return the mistake that explains the whole body, or None."""
     if request.message.method in {"GET", "HEAD"}:
         return None
+    if profile.allows_empty_body and not request.message.body:
+        return None
     if profile.body != "form":
         return _not_json(request, profile) if profile.body == "json" else _not_query(request)
     found = _not_form(request)

@@ -138,6 +138,8 @@ def _on_media_type(request: TokenRequest, profile: Profile) -> str:
         return ""
     wanted = FORM if profile.body == "form" else "application/json"
     declared = request.message.headers.get_all("Content-Type")
+    if profile.allows_empty_body and not request.message.body:
+        return ""
     if not declared:
         return _no_media_type(request, wanted)
     if len(declared) > 1:

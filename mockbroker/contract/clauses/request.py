@@ -194,6 +194,9 @@ def _judge_content_type(request: TokenRequest, expected: TokenExpectation) -> It
     values = request.message.headers.get_all("Content-Type")
     if len(values) == 1 and media_type(values[0]) == wanted:
         return
+    # RFC 9110, 8.3: a sender generates Content-Type in "a message containing content".
+    if expected.profile.allows_empty_body and not request.message.body:
+        return
     if not values:
         what = "there is no Content-Type"
     elif len(values) > 1:
@@ -426,6 +429,17 @@ def _send_by(profile: Profile) -> str:
 
 
 def _media_type_words(profile: Profile) -> Wording:
+    if profile.allows_empty_body:
+        wanted = _FORM if profile.body == "form" else _JSON
+        return {
+            "title": f"sends media type {wanted} (any case, parameters allowed), once, if the "
+            "token request has a body",
+            "sources": (provider("body"), rfc(9110, "8.3")),
+            "why": "This provider needs no parameters, so that a token request needs no body. The "
+            "broker reads the body of a request that has one by its media type.",
+            "fix": "Send the token request without a body, or let the HTTP library encode it "
+            f"({argument_for(profile)}), and do not set Content-Type yourself.",
+        }
     if profile.body != "json":
         return {}
     return {
