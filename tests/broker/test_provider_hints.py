@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
-from mockbroker import Broker, Profile
+from mockbroker import Broker, Credentials, Profile
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.profile import ParameterNames
 from tests.broker.dialects import PAIR, send
 
 
@@ -18,6 +20,7 @@ def basic(user, secret):
 BARE_HEADER = Profile(name="bare", client_authentication="header", grant_type=False)
 BARE_BASIC = Profile(name="bare", grant_type=False)
 BARE_JSON = Profile(name="bare", grant_type=False, body="json")
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 RIGHT_BASIC = {"Authorization": basic(PAIR.client_id, PAIR.client_secret)}
 RIGHT_FIELDS = {"client_id": PAIR.client_id, "client_secret": PAIR.client_secret}
 
@@ -41,3 +44,67 @@ def test_a_body_that_no_request_needs_has_a_media_type_all_the_same():
     refused = send(broker, request)
     assert refused.status == 400
     assert [breach.clause_id for breach in broker.journal[0].breaches] == ["request.content-type"]
+
+
+NAMED = ParameterNames(client_id="app_id", client_secret="app_secret")
+JSON_ALONE = Profile(
+    name="named",
+    client_authentication="post",
+    grant_type=False,
+    body="json",
+    parameter_names=NAMED,
+)
+FORM_ALONE = Profile(
+    name="named", client_authentication="post", grant_type=False, parameter_names=NAMED
+)
+
+
+def hint_on(profile, body=b"", media_type=FORM, fields=()):
+    """Return the hints in a refusal."""
+    own = [("Content-Type", media_type), *fields]
+    request = Request(profile.method, profile.token_path, Headers.of(own), body)
+    refused = send(Broker(profile=profile, credentials=Credentials("shop", "s3cret")), request)
+    return json.loads(refused.body)["hint"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "body", "media_type", "hint"),
+    [
+        (FORM_ALONE, b'{"app_id": "x"}', FORM, "the header says form: send app_id=VALUE"),
+        (BARE_BASIC, b"{}", JSON, "no parameters; send the token request without a body"),
+        (BARE_JSON, b"[1]", FORM, "no parameters; send the token request without a body"),
+        (JSON_ALONE, b'{"app_id": "x"', JSON, "the body begins as JSON and cannot be parsed"),
+        (JSON_ALONE, b'["x"]', JSON, "the body is a JSON list although"),
+        (JSON_ALONE, b"app_id=x", FORM, 'takes JSON: send {"app_id": "VALUE"} and the rest'),
+        (JSON_ALONE, b"", JSON, "no credentials were sent; send app_id and app_secret"),
+    ],
+)
+def test_a_hint_on_the_form_of_the_body_says_what_to_send(profile, body, media_type, hint):
+    right = [("Authorization", basic("shop", "s3cret"))]
+    is_basic = profile.client_authentication == "basic"
+    assert hint in hint_on(profile, body, media_type, right if is_basic else ())
+
+
+def encoded(text, times):
+    for _ in range(times):
+        text = base64.b64encode(text.encode()).decode()
+    return text
+
+
+@pytest.mark.parametrize(
+    ("id_times", "secret_times", "hint"),
+    [
+        (0, 0, "id and secret are joined as they are"),
+        (0, 1, "the id is not encoded to Base64, only the secret"),
+        (1, 0, "the secret is not encoded to Base64, only the id"),
+        (2, 2, "id and secret are encoded to Base64 twice"),
+        (2, 1, "the id is encoded to Base64 twice"),
+        (1, 2, "the secret is encoded to Base64 twice"),
+    ],
+)
+def test_a_hint_says_which_part_is_encoded_how_often(id_times, secret_times, hint):
+    profile = Profile(name="each", basic_encoding="base64")
+    header = basic(encoded("shop", id_times), encoded("s3cret", secret_times))
+    assert hint_on(
+        profile, b"grant_type=client_credentials", fields=[("Authorization", header)]
+    ).startswith(hint)
