@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
-from mockbroker import Broker, Credentials, Profile
+from mockbroker import Broker, Credentials, ErrorForm, Profile
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import ParameterNames
 from tests.broker.dialects import PAIR, send
@@ -59,12 +60,14 @@ FORM_ALONE = Profile(
 )
 
 
-def hint_on(profile, body=b"", media_type=FORM, fields=()):
+def hint_on(profile, body=b"", media_type=FORM, fields=(), query=""):
     """Return the hints in a refusal."""
     own = [("Content-Type", media_type), *fields]
-    request = Request(profile.method, profile.token_path, Headers.of(own), body)
+    request = Request(
+        profile.method, f"{profile.token_path}?{query}".rstrip("?"), Headers.of(own), body
+    )
     refused = send(Broker(profile=profile, credentials=Credentials("shop", "s3cret")), request)
-    return json.loads(refused.body)["hint"]
+    return json.loads(refused.body).get("hint")
 
 
 @pytest.mark.parametrize(
@@ -108,3 +111,49 @@ def test_a_hint_says_which_part_is_encoded_how_often(id_times, secret_times, hin
     assert hint_on(
         profile, b"grant_type=client_credentials", fields=[("Authorization", header)]
     ).startswith(hint)
+
+
+STRICT = Profile(
+    name="strict",
+    token_query="version=2",
+    grant_type=False,
+    parameters={"audience": "tracking"},
+    open_parameters={"resource": "https://api.example"},
+    required_headers={"X-Api-Version": "2024-01"},
+    errors={"token_error": ErrorForm(status=400, body='{"code": 7}')},
+)
+BODY = b"audience=tracking&resource=x"
+VERSION = ("X-Api-Version", "2024-01")
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "version", "hint"),
+    [
+        (
+            b"audience=tracing&resource=x",
+            "version=2",
+            VERSION,
+            "the value of audience is 'tracing'; profile strict requires audience=tracking",
+        ),
+        (BODY + b"&resource=y", "version=2", VERSION, "resource is in the body 2 times; send it"),
+        (BODY, "version=3", VERSION, "version is '3' in the URL; the token URL has the query ?ver"),
+        (BODY, "", VERSION, "version is missing in the URL; the token URL has the query ?version"),
+        (
+            BODY,
+            "version=2",
+            ("X-Api-Version", "2023"),
+            "the header field X-Api-Version is '2023'; profile strict requires X-Api-Version: 2024",
+        ),
+    ],
+)
+def test_a_hint_names_a_required_value_that_differs(body, query, version, hint):
+    right = [("Authorization", basic("shop", "s3cret")), version]
+    assert hint_on(STRICT, body, FORM, right, query).startswith(hint)
+
+
+def test_a_refusal_without_a_hint_has_its_reason_where_the_provider_shows_none():
+    right = [("Authorization", basic("shop", "s3cret")), VERSION]
+    profile = replace(STRICT, grant_type="client_credentials")
+    sent = BODY + b"&grant_type=refresh_token"
+    said = hint_on(profile, sent, FORM, right, "version=2")
+    assert said == "this broker supports the grant client_credentials only"

@@ -29,7 +29,7 @@ from mockbroker.contract.clause import (
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.profile_words import argument_for, body_in_words, separator_in_words
 from mockbroker.model.exchange import Exchange
-from mockbroker.model.forms import body_parameters, media_type
+from mockbroker.model.forms import body_parameters, listed_values, media_type
 from mockbroker.model.masking import method_name, quoted, shown
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
@@ -296,14 +296,8 @@ def _flaws_of_headers(request: TokenRequest, profile: Profile) -> Iterator[Flaw]
         if not value:
             value_words = "any value" if wanted == "*" else shown(wanted)
             yield Flaw(f"there is no header field {name}", f"{name}: {value_words}")
-        elif wanted != "*" and wanted.lower() not in _listed_values(value):
+        elif wanted != "*" and wanted.lower() not in listed_values(value):
             yield Flaw(f"{name} is {quoted(value)}", f"{name}: {shown(wanted)}")
-
-
-def _listed_values(value: str) -> set[str]:
-    """Return the value of a header field, and the items of a list in it, without parameters."""
-    items = (item.partition(";")[0].strip().lower() for item in value.split(","))
-    return {value.strip().lower(), *items}
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
