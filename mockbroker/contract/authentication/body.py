@@ -188,7 +188,7 @@ class HeaderFields(Body):
     name = "header"
     place = "in header fields"
     where = "header"
-    expected = "client_id and client_secret in header fields, as registered, once each"
+    expected = "{id} and {secret} in header fields, as registered, once each"
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether there is a header field for the secret."""
