@@ -132,7 +132,9 @@ def _in_form(
     rest = (*further, *(refusal.headers if form.status == refusal.status else ()))
     fields = (*own.items(), *(pair for pair in rest if pair[0].lower() not in named))
     body = form.filled(words).encode("utf-8", "replace")
-    hinted = _with_hint(body, refusal.hint) if "{hint}" not in form.body else body
+    # The response has a reason even where the form of the provider has none.
+    reason = refusal.hint or ("" if "{description}" in form.body else refusal.text)
+    hinted = _with_hint(body, reason) if "{hint}" not in form.body else body
     return Response(form.status, Headers(fields), hinted)
 
 

@@ -23,6 +23,7 @@ __all__ = ["FORM", "BodyMistake", "grant_in_form", "mistake_in_body"]
 FORM = "application/x-www-form-urlencoded"
 GRANT = "grant_type=client_credentials"
 """The form of most providers; `mistake_in_body` writes the profile's own in its place."""
+_NO_BODY = "this provider needs no parameters; send the token request without a body"
 # The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
 _LITERAL = re.compile(r"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 
@@ -41,6 +42,8 @@ class BodyMistake:
 def grant_in_form(profile: Profile) -> str:
     """Return the start of a right body, in the profile's form."""
     pairs = dict(list(profile.example_parameters.items())[:1])
+    if not pairs and not profile.allows_empty_body:
+        pairs = {profile.parameter_names.client_id: "VALUE"}
     if profile.body == "json":
         return json.dumps(pairs)
     return "&".join(f"{name}={value}" for name, value in pairs.items())
@@ -50,6 +53,11 @@ def mistake_in_body(request: TokenRequest, profile: Profile) -> BodyMistake | No
     """Return the mistake that explains the whole body, or None."""
     if request.message.method in {"GET", "HEAD"}:
         return None
+    if profile.allows_empty_body and not request.message.body:
+        return None
+    if profile.body != "query" and profile.allows_empty_body:
+        found = _not_form(request) if profile.body == "form" else _not_json(request, profile)
+        return found and BodyMistake(_NO_BODY, explains_type=True)
     if profile.body != "form":
         return _not_json(request, profile) if profile.body == "json" else _not_query(request)
     found = _not_form(request)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from mockbroker.model.profile import Profile, Quota
+import json
 
-__all__ = ["argument_for", "body_in_words", "quota_in_words", "separator_in_words", "token_header"]
+from mockbroker.model.profile import ErrorForm, Profile, Quota
+
+__all__ = [
+    "argument_for",
+    "body_in_words",
+    "has_error_code",
+    "quota_in_words",
+    "refused_token",
+    "separator_in_words",
+    "token_header",
+]
+
+_LONGEST_BODY = 60
 
 
 def body_in_words(profile: Profile) -> str:
@@ -38,3 +50,22 @@ def separator_in_words(profile: Profile) -> str:
 def token_header(profile: Profile) -> str:
     """Return the header field that carries the token of a call."""
     return f"{profile.api_header}: {profile.api_scheme} <token>".replace(":  ", ": ")
+
+
+def refused_token(profile: Profile) -> str:
+    """Return how the API answers a call with a revoked token: the status, and what is in it."""
+    form = profile.error_form("token_invalid")
+    if form is None:
+        return "401 invalid_token"
+    body = " ".join(form.example().split())
+    cut = body if len(body) <= _LONGEST_BODY else f"{body[: _LONGEST_BODY - 1]}…"
+    return f"{form.status} {cut}"
+
+
+def has_error_code(form: ErrorForm) -> bool:
+    """Return whether an error response has the member ``error`` of RFC 6749, 5.2."""
+    try:
+        members = json.loads(form.example())
+    except ValueError:
+        return False
+    return isinstance(members, dict) and isinstance(members.get("error"), str)

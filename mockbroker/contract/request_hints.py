@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from urllib.parse import parse_qsl
 
 from mockbroker.contract.body_hints import FORM, grant_in_form, mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.forms import media_type, unquoted
+from mockbroker.model.forms import listed_values, media_type, unquoted
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.profile import Profile
@@ -35,6 +36,7 @@ def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Itera
     parts = (
         hint_on_path(request.message.path, expected.token_path)
         or _on_other_path(request.message.path, expected.token_path),
+        _on_token_query(request, profile),
         _on_method(request, profile),
         _grant_in_query(request, profile),
         body.hint if body else "",
@@ -44,7 +46,9 @@ def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Itera
         *_on_names(request, profile),
         _on_placeholders(request, is_form=body is None),
         "" if body else _missing_parameters(request, profile),
+        *(() if body else _wrong_parameters(request, profile)),
         _missing_headers(request, profile),
+        *_wrong_headers(request, profile),
         _id_in_body(request, expected),
     )
     yield from filter(None, parts)
@@ -109,6 +113,20 @@ _USUAL = re.compile(r"(?:/[\w.-]+)*/(?:access[-_]?)?token/?", re.IGNORECASE)
 _HOST = re.compile(r"/+(?:https?:|[\w.-]+:\d+/|localhost)")
 
 
+def _on_token_query(request: TokenRequest, profile: Profile) -> str:
+    """Recognize a lost or changed part of the query that the token URL has."""
+    wanted = parse_qsl(profile.token_query, keep_blank_values=True)
+    lost = [pair for pair in wanted if pair not in request.query]
+    if not lost:
+        return ""
+    right = f"the token URL has the query ?{shown(profile.token_query)}"
+    name = lost[0][0]
+    sent = next((value for key, value in request.query if key == name), None)
+    if sent is None:
+        return f"{shown(name)} is missing in the URL; {right}"
+    return f"{shown(name)} is {shown(sent)!r} in the URL; {right}"
+
+
 def _on_method(request: TokenRequest, profile: Profile) -> str:
     """Recognize another method than that of the profile, which is nearly always POST."""
     method, wanted = request.message.method, profile.method
@@ -138,6 +156,8 @@ def _on_media_type(request: TokenRequest, profile: Profile) -> str:
         return ""
     wanted = FORM if profile.body == "form" else "application/json"
     declared = request.message.headers.get_all("Content-Type")
+    if profile.allows_empty_body and not request.message.body:
+        return ""
     if not declared:
         return _no_media_type(request, wanted)
     if len(declared) > 1:
@@ -313,6 +333,33 @@ def _missing_parameters(request: TokenRequest, profile: Profile) -> str:
     pairs = ", ".join(f"{name}={shown(value)}" for name, value in missing.items())
     place = "query" if profile.body == "query" else "body"
     return f"profile {profile.name} requires {pairs} in the {place} of the token request"
+
+
+def _wrong_parameters(request: TokenRequest, profile: Profile) -> Iterator[str]:
+    """Recognize required parameters with another value, and those that are there several times."""
+    if not request.has_form_of(profile):
+        return
+    place = "query" if profile.body == "query" else "body"
+    for name, wanted in {**profile.parameters, **profile.open_parameters}.items():
+        values = tuple(filter(None, request.values(name)))
+        if len(values) > 1:
+            yield f"{name} is in the {place} {len(values)} times; send it once"
+        elif values and name in profile.parameters and values[0] != wanted:
+            yield (
+                f"the value of {name} is {shown(values[0])!r}; profile {profile.name} requires "
+                f"{name}={shown(wanted)}"
+            )
+
+
+def _wrong_headers(request: TokenRequest, profile: Profile) -> Iterator[str]:
+    """Recognize required header fields with another value."""
+    for name, wanted in profile.required_headers.items():
+        value = ", ".join(request.message.headers.get_all(name))
+        if value and wanted != "*" and wanted.lower() not in listed_values(value):
+            yield (
+                f"the header field {name} is {shown(value)!r}; profile {profile.name} requires "
+                f"{name}: {shown(wanted)}"
+            )
 
 
 def _missing_headers(request: TokenRequest, profile: Profile) -> str:

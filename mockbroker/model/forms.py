@@ -19,6 +19,7 @@ __all__ = [
     "LOOKED_AT_BYTES",
     "body_parameters",
     "json_object",
+    "listed_values",
     "media_type",
     "query_parameters",
     "unquoted",
@@ -68,6 +69,15 @@ def json_object(request: Request) -> dict[str, object] | None:
 def media_type(value: str) -> str:
     """Return the media type of a Content-Type, in lower case and without parameters."""
     return value.partition(";")[0].strip().lower()
+
+
+def listed_values(value: str) -> frozenset[str]:
+    """Return the value of a header field, and the items of a list in it, without parameters.
+
+    All of them are in lower case.
+    """
+    items = (item.partition(";")[0].strip().lower() for item in value.split(","))
+    return frozenset((value.strip().lower(), *items))
 
 
 def unquoted(text: str) -> str:

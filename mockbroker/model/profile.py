@@ -85,6 +85,8 @@ _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that 
 _HeaderName = Annotated[
     str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a header field")
 ]
+_METHODS_OUTSIDE_BODY = frozenset({"basic", "query", "header"})
+"""The client authentication methods that put nothing into the body."""
 _Scheme = Annotated[str, Meta(pattern=rf"\A{TOKEN}\Z", description="the name of a scheme")]
 _SchemeOrNone = Annotated[
     str, Meta(pattern=rf"\A(?:{TOKEN})?\Z", description="the name of a scheme, or an empty string")
@@ -240,6 +242,12 @@ class Profile:
         grant = {self.parameter_names.grant_type: str(self.grant_type)} if self.grant_type else {}
         scope = {self.parameter_names.scope: self.example_scope} if self.scope_required else {}
         return {**grant, **scope, **self.parameters, **self.open_parameters}
+
+    @property
+    def allows_empty_body(self) -> bool:
+        """Whether a right token request may have no parameters in its body, and so no body."""
+        methods = _METHODS_OUTSIDE_BODY.issuperset(self.authentication_methods)
+        return self.body == "query" or (methods and not self.example_parameters)
 
     @property
     def further_parameters(self) -> frozenset[str]:

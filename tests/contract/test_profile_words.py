@@ -11,8 +11,16 @@ from mockbroker.broker.profiles import shipped_names, shipped_profile
 from mockbroker.contract import clauses
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.profile_words import separator_in_words
-from mockbroker.model.profile import AUTOGRAB, RFC6749, Answer, ParameterNames, Profile, Source
+from mockbroker.contract.profile_words import refused_token, separator_in_words
+from mockbroker.model.profile import (
+    AUTOGRAB,
+    RFC6749,
+    Answer,
+    ErrorForm,
+    ParameterNames,
+    Profile,
+    Source,
+)
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.report import build_report
 from mockbroker.report.run_facts import RunFacts
@@ -182,3 +190,51 @@ def test_the_credentials_that_a_breach_expects_have_the_names_of_the_profile():
     for profile, names in ((JSON, "appKey and appSecret in the body"), (SCOPED, "client_id, as")):
         (method,) = accepted_methods(profile)
         assert method.expected.startswith(names)
+
+
+OWN_ERRORS = Profile(
+    name="own-errors",
+    client_authentication="header",
+    parameter_names=ParameterNames(client_id="X-Id", client_secret="X-Key"),
+    errors={
+        "invalid_client": ErrorForm(status=200, body='{"errcode": 40001}'),
+        "token_invalid": ErrorForm(status=200, body='{"errcode": 40014, "errmsg": "invalid"}'),
+    },
+)
+REFUSED = '200 {"errcode": 40014, "errmsg": "invalid"}'
+
+
+@pytest.mark.parametrize(
+    ("clause", "field", "words"),
+    [
+        (clauses.signing.REVOKED, "title", f"on {REFUSED} gets a new token"),
+        (clauses.signing.REVOKED, "fix", f"this provider, {REFUSED}. Then drop"),
+        (clauses.post.ONLY, "title", "into the Authorization header, the URL or the body"),
+        (clauses.post.ONLY, "fix", "in the header fields X-Id and X-Key only"),
+    ],
+    ids=lambda each: getattr(each, "id", None),
+)
+def test_advice_has_the_answers_and_fields_of_the_provider(clause, field, words):
+    assert words in getattr(clause.for_profile(OWN_ERRORS), field)
+
+
+@pytest.mark.parametrize(
+    ("body", "applies"),
+    [
+        ('{"error": "{error}"}', True),
+        ('{"error": {"code": 7}}', False),
+        ('{"errcode": 7}', False),
+        ("[7]", False),
+        ("<error/>", False),
+    ],
+)
+def test_a_client_need_not_name_an_error_code_that_a_provider_lacks(body, applies):
+    form = ErrorForm(status=400, body=body)
+    profile = Profile(name="errors", errors={"invalid_client": form})
+    assert (clauses.errors.CAUSE.applies_to(profile) == "") is applies
+
+
+def test_a_long_answer_of_the_api_is_cut():
+    form = ErrorForm(status=400, body='{"message": "' + "x" * 99 + '"}')
+    found = refused_token(Profile(name="errors", errors={"api_error": form}))
+    assert (found[:17], found[-1], len(found)) == ('400 {"message": "', "…", 64)

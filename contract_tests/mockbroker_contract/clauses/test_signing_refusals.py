@@ -6,6 +6,7 @@ import pytest
 
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.contract import clauses
+from mockbroker.contract.profile_words import refused_token
 from mockbroker.model.credentials import AccessToken
 from mockbroker_contract.clauses.signing_cases import (
     CREDENTIALS,
@@ -67,7 +68,8 @@ def _token_after_revocation(session: ClientSession, lost: AccessToken | None) ->
     outcome = called(session)
     if outcome.token == lost or outcome.status == UNAUTHORIZED:
         session.breach(
-            "the API answered 401 invalid_token and the client gave up the call",
+            f"the API answered {refused_token(session.broker.profile)} and the client gave up the "
+            "call",
             "a new token and one more try",
             outcome.api_calls,
         )

@@ -29,6 +29,7 @@ __all__ = [
     "Basic",
     "Body",
     "ClientCertificateMethod",
+    "HeaderFields",
     "PrivateKeyJwt",
     "PublicClient",
     "Query",

@@ -27,7 +27,7 @@ from mockbroker.model.authorization import (
     from_base64,
     is_standard_base64,
 )
-from mockbroker.model.credentials import same_text
+from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.forms import unquoted_plus
 from mockbroker.model.masking import header_name, scheme_name
 from mockbroker.model.placeholders import placeholder_in, stands_for_nothing
@@ -370,11 +370,9 @@ def _percent_encoded(octets: bytes, expected: TokenExpectation) -> str:
     for pair in expected.credentials:
         plain = f"{pair.client_id}:{pair.client_secret}"
         if expected.profile.basic_encoding == "base64":
-            if same_text(octets.decode("utf-8", "replace"), plain):
-                return (
-                    "id and secret are joined as they are; this broker wants each of them encoded "
-                    "to Base64 first, and the pair encoded again"
-                )
+            mistake = _each_in_base64((client_id, secret), pair)
+            if mistake:
+                return mistake
             continue
         if is_raw and same_text(unquoted_pair, plain):
             return (
@@ -389,6 +387,32 @@ def _percent_encoded(octets: bytes, expected: TokenExpectation) -> str:
                 "form-urlencoded first (RFC 6749, 2.3.1)"
             )
     return ""
+
+
+def _each_in_base64(sent: tuple[str, str], known: Credentials) -> str:
+    """Recognize an id or a secret that is not encoded to Base64 once, where each has to be."""
+    times = tuple(
+        next((n for n in range(3) if same_text(_decoded(part, n), right)), None)
+        for part, right in zip(sent, (known.client_id, known.client_secret), strict=True)
+    )
+    wanted = "this broker wants each of them encoded to Base64 first, and the pair encoded again"
+    hints: dict[tuple[int | None, ...], str] = {
+        (0, 0): f"id and secret are joined as they are; {wanted}",
+        (0, 1): f"the id is not encoded to Base64, only the secret; {wanted}",
+        (1, 0): f"the secret is not encoded to Base64, only the id; {wanted}",
+        (2, 2): "id and secret are encoded to Base64 twice before they are joined; encode each of "
+        "them once, and the pair again",
+        (2, 1): "the id is encoded to Base64 twice before the colon; encode it once",
+        (1, 2): "the secret is encoded to Base64 twice after the colon; encode it once",
+    }
+    return hints.get(times, "")
+
+
+def _decoded(text: str, times: int) -> str:
+    """Return the text after it was decoded from Base64 that many times."""
+    for _ in range(times):
+        text = from_base64(text)
+    return text
 
 
 def _other_charset(octets: bytes, expected: TokenExpectation) -> str:

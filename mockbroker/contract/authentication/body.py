@@ -14,6 +14,7 @@ from mockbroker.contract.authentication.pair_hints import (
     mistakes_in_pair,
     sent_twice,
 )
+from mockbroker.contract.body_hints import mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.profile import ParameterNames, Profile
@@ -89,13 +90,19 @@ class Body(AuthenticationMethod):
         if request.misnamed:
             yield from self._misnamed(request, expected)
             return
+        profile = expected.profile
+        found_body = mistake_in_body(request, profile) if request.message.body.strip() else None
+        # Without a grant_type no clause on the body has the hint on its form.
+        if found_body and self.where == "body" and profile.grant_type is False:
+            yield found_body.hint
+            return
         elsewhere = self._elsewhere(request)
         if elsewhere:
             yield elsewhere
             return
-        if expected.profile.body == "form" and request.json is not None:
+        if profile.body == "form" and request.json is not None:
             return  # the hint on JSON explains it
-        if expected.profile.body == "json" and request.json is None:
+        if profile.body == "json" and request.json is None:
             return  # the hint on the form explains it
         if not self._values(request, "client_id"):
             yield f"the {self.where} has {self._names.client_secret} but no {self._names.client_id}"
@@ -181,7 +188,7 @@ class HeaderFields(Body):
     name = "header"
     place = "in header fields"
     where = "header"
-    expected = "client_id and client_secret in header fields, as registered, once each"
+    expected = "{id} and {secret} in header fields, as registered, once each"
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether there is a header field for the secret."""

@@ -17,7 +17,9 @@ from mockbroker.contract.clause import (
     provider,
     rfc,
 )
+from mockbroker.contract.profile_words import has_error_code
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
+from mockbroker.model.profile import Profile
 
 __all__ = [
     "BAD_REQUEST",
@@ -257,6 +259,16 @@ NOT_CACHED = Clause(
     why="A failure that the client remembers makes a short outage a long one.",
     fix="Store successful answers only, and reset unfinished state when a request fails.",
 )
+
+
+def _has_error_codes(profile: Profile) -> str:
+    """Return why errors.cause does not apply to a profile; empty if it does."""
+    form = profile.error_form("invalid_client")
+    if form is None or has_error_code(form):
+        return ""
+    return f"the errors of profile {profile.name} have no member error, as RFC 6749 has"
+
+
 # No document asks for it: hence PRACTICE. RFC 6749, 5.2 defines the codes that it is about.
 CAUSE = Clause(
     id="errors.cause",
@@ -268,6 +280,7 @@ CAUSE = Clause(
     why="The error code decides whom to call: invalid_client is yours to fix, "
     "temporarily_unavailable the provider's.",
     fix="Put the status and the members error and error_description into the exception.",
+    applies_to=_has_error_codes,
 )
 
 CLAUSES = (

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from mockbroker.contract.authentication import (
     Body,
+    HeaderFields,
     PublicClient,
     Query,
     accepted_methods,
@@ -137,6 +138,16 @@ def _only_words(profile: Profile) -> Wording:
     method = next(each for each in accepted_methods(profile) if isinstance(each, Body))
     if method.where == "body":
         return {}
+    if isinstance(method, HeaderFields):
+        names = profile.parameter_names
+        return {
+            "title": "does not also put credentials into the Authorization header, the URL or the "
+            "body",
+            "sources": (provider("client_authentication", "parameter_names"), rfc(6749, "2.3")),
+            "fix": f"Send the credentials in the header fields {names.client_id} and "
+            f"{names.client_secret} only. Switch off the option that also puts them into the "
+            "Authorization header, the URL or the body.",
+        }
     return {
         "title": "does not also put credentials into a header or the body",
         "sources": (provider("client_authentication"), rfc(6749, "2.3")),

@@ -29,7 +29,7 @@ from mockbroker.contract.clause import (
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.profile_words import argument_for, body_in_words, separator_in_words
 from mockbroker.model.exchange import Exchange
-from mockbroker.model.forms import body_parameters, media_type
+from mockbroker.model.forms import body_parameters, listed_values, media_type
 from mockbroker.model.masking import method_name, quoted, shown
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
@@ -194,6 +194,9 @@ def _judge_content_type(request: TokenRequest, expected: TokenExpectation) -> It
     values = request.message.headers.get_all("Content-Type")
     if len(values) == 1 and media_type(values[0]) == wanted:
         return
+    # RFC 9110, 8.3: a sender generates Content-Type in "a message containing content".
+    if expected.profile.allows_empty_body and not request.message.body:
+        return
     if not values:
         what = "there is no Content-Type"
     elif len(values) > 1:
@@ -293,14 +296,8 @@ def _flaws_of_headers(request: TokenRequest, profile: Profile) -> Iterator[Flaw]
         if not value:
             value_words = "any value" if wanted == "*" else shown(wanted)
             yield Flaw(f"there is no header field {name}", f"{name}: {value_words}")
-        elif wanted != "*" and wanted.lower() not in _listed_values(value):
+        elif wanted != "*" and wanted.lower() not in listed_values(value):
             yield Flaw(f"{name} is {quoted(value)}", f"{name}: {shown(wanted)}")
-
-
-def _listed_values(value: str) -> set[str]:
-    """Return the value of a header field, and the items of a list in it, without parameters."""
-    items = (item.partition(";")[0].strip().lower() for item in value.split(","))
-    return {value.strip().lower(), *items}
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -426,6 +423,17 @@ def _send_by(profile: Profile) -> str:
 
 
 def _media_type_words(profile: Profile) -> Wording:
+    if profile.allows_empty_body:
+        wanted = _FORM if profile.body == "form" else _JSON
+        return {
+            "title": f"sends media type {wanted} (any case, parameters allowed), once, if the "
+            "token request has a body",
+            "sources": (provider("body"), rfc(9110, "8.3")),
+            "why": "This provider needs no parameters, so that a token request needs no body. The "
+            "broker reads the body of a request that has one by its media type.",
+            "fix": "Send the token request without a body, or let the HTTP library encode it "
+            f"({argument_for(profile)}), and do not set Content-Type yourself.",
+        }
     if profile.body != "json":
         return {}
     return {

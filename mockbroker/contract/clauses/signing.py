@@ -21,7 +21,7 @@ from mockbroker.contract.clause import (
     rfc,
 )
 from mockbroker.contract.expectations import ApiExpectation
-from mockbroker.contract.profile_words import token_header
+from mockbroker.contract.profile_words import refused_token, token_header
 from mockbroker.model.authorization import decode_leniently, is_b64token, read_authorization
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.forms import (
@@ -216,6 +216,18 @@ def _redirect_words(profile: Profile) -> Wording:
     }
 
 
+def _revoked_words(profile: Profile) -> Wording:
+    if profile.error_form("token_invalid") is None:
+        return {}
+    answer = refused_token(profile)
+    return {
+        "title": f"on {answer} gets a new token and tries once more",
+        "sources": (provider("errors"), rfc(6750, "3.1")),
+        "fix": f"Recognize the refusal of this provider, {answer}. Then drop the token that was "
+        "refused, fetch another and repeat the call once.",
+    }
+
+
 # RFC 6750, 2.1: credentials = "Bearer" 1*SP b64token. The grammar allows several spaces; the
 # vendor's example has one, and gateways that split at the first space fail on two.
 BEARER = Clause(
@@ -308,6 +320,7 @@ REVOKED = Clause(
     why="Tokens are revoked when secrets are rotated, and lost when a broker restarts. Without a "
     "second attempt every call fails until the token would have expired.",
     fix="On 401 drop the token that was refused, fetch another and repeat the call once.",
+    wording=_revoked_words,
 )
 NO_RETRY_STORM = Clause(
     id="signing.no-retry-storm",
