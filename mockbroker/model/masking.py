@@ -45,7 +45,11 @@ Mask = Callable[[str], str]
 
 # Shorter forms occur in ordinary text by chance; masking them would make a report unreadable.
 _MIN_FORM_LENGTH = 4
-_NAME = r"(?:client(?:_|%5F)(?:secret|assertion)|(?:access|refresh)(?:_|%5F)token)"
+# With names that other providers than RFC 6749's have: clientSecret, corpsecret, secret_key, password.
+_NAME = (
+    r"(?:secret(?:(?:_|%5F|-)?key)?|pass(?:word|wd|phrase)"
+    r"|client(?:_|%5F)assertion|(?:access|refresh)(?:_|%5F)token)"
+)
 # By name, because a value may be unknown to the broker: a client may send a secret of another
 # environment by mistake, and that must not be printed either.
 _SECRET_PARAMETER = re.compile(

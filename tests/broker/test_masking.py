@@ -24,6 +24,7 @@ import requests
 from mockbroker import Broker, Credentials
 from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
+from mockbroker.model.masking import mask_parameters
 from pytest_mockbroker.traffic import traffic_of
 from tests.broker.wires import connect
 
@@ -356,3 +357,19 @@ def test_a_string_is_masked_again_once_its_secret_is_registered():
     assert broker.masked("/v2/rotated-secret") == "/v2/rotated-secret"
     broker.register("app", "rotated-secret")
     assert broker.masked("/v2/rotated-secret") == "/v2/<secret>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"clientSecret": "PROD-s3cret"}',
+        '{"password":"PROD-s3cret"}',
+        "corpid=a&corpsecret=PROD-s3cret",
+        "api_secret_key=PROD-s3cret&scope=x",
+        "https://a.example/token?secret%3DPROD-s3cret",
+    ],
+)
+def test_the_secret_of_another_environment_is_masked_by_the_name_of_its_parameter(text):
+    assert "PROD-s3cret" in text
+    assert "PROD-s3cret" not in mask_parameters(text)
+    assert "<masked>" in mask_parameters(text)
