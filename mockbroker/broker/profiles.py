@@ -348,7 +348,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises ConfigError if the file cannot be read or is not valid TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin a file with a byte order mark, which TOML does not allow.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # also for bytes that are not UTF-8, and for endless integers

@@ -18,6 +18,7 @@ from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.exchange_view import view_of
 from mockbroker.broker.oauth_errors import is_refused
+from mockbroker.broker.profiles import shipped_profile
 from mockbroker.broker.scenario import PlannedEvent
 from mockbroker.contract.authentication import takes_secret
 from mockbroker.contract.catalogue import clause_named
@@ -50,7 +51,7 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         *(
             [f"  its facts      mockbroker profiles show {broker.profile.name}"]
-            if broker.profile.sources
+            if broker.profile == shipped_profile(broker.profile.name)
             else []
         ),
         f"  token URL      {broker.token_url}",

@@ -238,6 +238,8 @@ def _errors(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, form in profile.errors.items():
         # A body of several lines is one line here.
         body = " ".join(form.body.split())
-        yield f"errors.{name}", f"If {situations[name]}: status {form.status}, {body}"
+        # The last situation of each table is not one of its own.
+        word = "For" if name in {"token_error", "api_error"} else "If"
+        yield f"errors.{name}", f"{word} {situations[name]}: status {form.status}, {body}"
     if not profile.errors:
         yield "", "Errors have the form of RFC 6749, 5.2, and RFC 6750, 3."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import click
 import pytest
@@ -12,8 +13,10 @@ import requests
 
 from mockbroker import Broker, Fault, Profile
 from mockbroker.cli.console import LONGEST_TARGET, banner, log_lines
+from mockbroker.model.profile import AUTOGRAB
 
 GRANT = {"grant_type": "client_credentials"}
+OTHER_AUTOGRAB = replace(AUTOGRAB, expires_in=7)
 SHOP = ("shop", "s3cr:et")
 
 
@@ -74,6 +77,14 @@ def test_a_request_that_gets_no_answer_is_a_line_too(broker):
     with pytest.raises(requests.exceptions.ConnectionError):
         requests.post(broker.token_url, data=GRANT, auth=SHOP, timeout=5)
     assert "no answer" in last_lines(broker)
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"), [(AUTOGRAB, 1), (replace(AUTOGRAB, name="acme"), 0), (OTHER_AUTOGRAB, 0)]
+)
+def test_only_a_profile_that_ships_is_shown_by_its_name(profile, shown):
+    with Broker(profile=profile).running() as broker:
+        assert banner(broker).count("mockbroker profiles show") == shown
 
 
 def test_the_curl_command_of_the_banner_has_what_the_profile_requires():

@@ -217,6 +217,10 @@ BAD_FILES = {
     "[profiles.a]\ntoken_format = 'JWT '": (
         "bad.toml: profiles.a.token_format: expected 'opaque' or 'jwt', got 'JWT '"
     ),
+    "[profiles.a]\nclient_authentication = 'client_secret_post'": (
+        "bad.toml: profiles.a.client_authentication: unknown method 'client_secret_post'; "
+        "did you mean 'post'?"
+    ),
     "[profiles.a]\nbasic_encoding = 'forms'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw', 'form' or 'base64', got 'forms'; "
         "did you mean 'form'?"
@@ -352,6 +356,11 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
     (tmp_path / "bad.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"bad\.toml is not a valid TOML file: "):
         load_profiles(tmp_path / "bad.toml")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "bom.toml").write_text("[profiles.a]\nexpires_in = 7\n", encoding="utf-8-sig")
+    assert load_profiles(tmp_path / "bom.toml")["a"].expires_in == 7
 
 
 def test_the_answer_has_the_token_type_of_the_profile(tmp_path):

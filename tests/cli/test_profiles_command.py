@@ -123,7 +123,8 @@ parameters = {audience = "a"}
 required_headers = {X-Version = "2", X-Trace = "*"}
 quotas = [{requests = 1, period_seconds = 0.5}]
 answer = {omit = ["expires_in"]}
-errors = {quota = {status = 200, body = "slow", headers = {Content-Type = "text/plain"}}}
+errors.quota = {status = 200, body = "slow", headers = {Content-Type = "text/plain"}}
+errors.api_error = {status = 500, body = "no"}
 """
 
 
@@ -148,6 +149,7 @@ def test_each_part_of_a_profile_has_its_words(tmp_path):
         "More than 1 token request in 0.5 seconds",
         "each call has Authorization: TOKEN.",
         "If the client has requested too many tokens: status 200, slow",
+        "For any error of the API that has no form of its own: status 500, no",
     ):
         assert words in text, words
 
@@ -264,11 +266,11 @@ def test_a_wrong_file_is_one_sentence_for_each_mistake(tmp_path, content):
     ("name", "words"),
     [("a.toml", "[profiles.NAME]"), ("pyproject.toml", "[tool.mockbroker.profiles.NAME]")],
 )
-def test_a_file_without_a_profile_is_a_usage_error(tmp_path, name, words):
+def test_a_file_without_a_profile_is_wrong(tmp_path, name, words):
     (tmp_path / name).write_text("")
     status, text = profiles("check", tmp_path / name)
-    assert status == 4
-    assert f"describes no profile; begin one with {words}" in text
+    assert status == 1
+    assert f"Wrong: {tmp_path / name} describes no profile; begin one with {words}" in text
     assert profiles("check", tmp_path / "none.toml")[0] == 4
 
 

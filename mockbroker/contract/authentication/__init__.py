@@ -55,13 +55,17 @@ METHODS: tuple[AuthenticationMethod, ...] = (
 )
 """Every method, in the variants that profiles distinguish."""
 
+# The names that pages of providers have: RFC 7591, 2.
+_BY_REGISTERED_NAME = {"client_secret_basic": "basic", "client_secret_post": "post"}
+
 
 def unknown_method(profile: Profile) -> str:
     """Return which method of the profile is unknown, with the known ones; empty if none is."""
     known = tuple(dict.fromkeys(method.name for method in METHODS))
     for name in profile.authentication_methods:
         if name not in known:
-            return f"client_authentication: unknown method {name!r}{did_you_mean(name, known)}"
+            near = did_you_mean(_BY_REGISTERED_NAME.get(name, name), known)
+            return f"client_authentication: unknown method {name!r}{near}"
     return ""
 
 
