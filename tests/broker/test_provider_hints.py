@@ -209,3 +209,19 @@ SECRET = b'"app_secret": "s3cret"'
 def test_a_hint_names_a_near_miss_and_a_repeated_member(profile, body, fields, hint):
     media_type = JSON if profile.body == "json" else FORM
     assert hint in hint_on(profile, body, media_type, fields)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret", "hint"),
+    [
+        ("shop", "other", "the app_id 'shop' is registered, but with another secret"),
+        ("other", "x", "no client with that app_id is registered"),
+        ("shopp", "x", "the app_id is 'shopp', which is not registered; did you mean 'shop'?"),
+        ("s3cret", "shop", "app_id comes first, app_secret second"),
+        ("shop", "shop", "the app_id was sent in place of the secret; send app_id:app_secret"),
+        ("", "", "the app_id and the secret are empty"),
+        ("undefined", "s3cret", "the app_id is the word 'undefined'"),
+    ],
+)
+def test_hints_on_credentials_have_the_names_of_the_provider(client_id, secret, hint):
+    assert hint in hint_on(FORM_ALONE, f"app_id={client_id}&app_secret={secret}".encode())
