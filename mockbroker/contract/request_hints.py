@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from mockbroker.contract.body_hints import FORM, grant_in_form, mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.profile_words import separator_in_words
 from mockbroker.model.forms import listed_values, media_type, unquoted
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
@@ -44,6 +45,7 @@ def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Itera
         _on_compression(request),
         "" if body else _on_grant_type(request, profile),
         *_on_names(request, profile),
+        _on_listed_scope(request, profile),
         _on_placeholders(request, is_form=body is None),
         "" if body else _missing_parameters(request, profile),
         *(() if body else _wrong_parameters(request, profile)),
@@ -296,6 +298,17 @@ def _misspelt_name(request: TokenRequest, profile: Profile) -> str:
 
 
 # Everything else
+
+
+def _on_listed_scope(request: TokenRequest, profile: Profile) -> str:
+    """Recognize a scope that is a list of JSON."""
+    name = profile.parameter_names.scope
+    if profile.body != "json" or not isinstance((request.json or {}).get(name), list):
+        return ""
+    return (
+        f"{name} is a JSON list; send one string, its values joined by "
+        f"{separator_in_words(profile)}"
+    )
 
 
 def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:

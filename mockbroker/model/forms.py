@@ -18,6 +18,7 @@ from mockbroker.model.messages import Request
 __all__ = [
     "LOOKED_AT_BYTES",
     "body_parameters",
+    "json_members",
     "json_object",
     "listed_values",
     "media_type",
@@ -53,17 +54,31 @@ def query_parameters(request: Request) -> Parameters:
 def json_object(request: Request) -> dict[str, object] | None:
     """Return the body as a JSON object; None if it is something else or too long.
 
-    Too long means longer than `LOOKED_AT_BYTES`.
+    Too long means longer than `LOOKED_AT_BYTES`. Of a repeated member the last one counts.
     """
+    members = json_members(request)
+    return None if members is None else dict(members)
+
+
+def json_members(request: Request) -> tuple[tuple[str, object], ...] | None:
+    """Return the members of a body that is a JSON object, with repeated ones; None otherwise."""
     # The first character is checked first, so that no time is spent on parsing a form or a page.
     if len(request.body) > LOOKED_AT_BYTES or not request.body.lstrip().startswith(b"{"):
         return None
     try:
-        value = json.loads(request.body)
+        value = json.loads(request.body, object_pairs_hook=_JsonObject)
     # json.loads recurses for each bracket, so that a body of brackets ends in a RecursionError.
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value.pairs if isinstance(value, _JsonObject) else None
+
+
+class _JsonObject(dict[str, object]):
+    """A JSON object that has its repeated members as well."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = tuple(pairs)
 
 
 def media_type(value: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
-from mockbroker.model.forms import Parameters, body_parameters, json_object, query_parameters
+from mockbroker.model.forms import Parameters, body_parameters, json_members, query_parameters
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
 
@@ -51,7 +51,8 @@ class TokenRequest:
         # count.
         authorizations = tuple(map(read_authorization, message.headers.get_all("Authorization")))
         body, query = body_parameters(message), query_parameters(message)
-        members = json_object(message)
+        pairs = json_members(message)
+        members = None if pairs is None else dict(pairs)
         place, names, scheme = ("form", {}, "Basic") if profile is None else _form_of(profile)
         if scheme != "Basic":
             authorizations = tuple(_as_basic(each, scheme) for each in authorizations)
@@ -59,7 +60,7 @@ class TokenRequest:
         if place == "query":
             parameters = url_parameters
         else:
-            sent = body if place == "form" else _flat(members or {})
+            sent = body if place == "form" else _flat(pairs or ())
             parameters = _renamed(sent, names) if names else sent
         return cls(
             message,
@@ -70,7 +71,7 @@ class TokenRequest:
             members,
             parameters,
             url_parameters,
-            _misnamed((*body, *_flat(members or {}), *query), names) if names else (),
+            _misnamed((*body, *_flat(pairs or ()), *query), names) if names else (),
         )
 
     @property
@@ -150,9 +151,9 @@ def _misnamed(parameters: Parameters, names: Mapping[str, str]) -> tuple[str, ..
     return tuple(dict.fromkeys(key for key, _ in parameters if key in unknown))
 
 
-def _flat(members: Mapping[str, object]) -> Parameters:
+def _flat(members: tuple[tuple[str, object], ...]) -> Parameters:
     """Return the members of a JSON object as parameters; other values than strings as JSON."""
     return tuple(
         (name, value if isinstance(value, str) else "" if value is None else json.dumps(value))
-        for name, value in members.items()
+        for name, value in members
     )

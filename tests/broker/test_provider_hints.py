@@ -157,3 +157,71 @@ def test_a_refusal_without_a_hint_has_its_reason_where_the_provider_shows_none()
     sent = BODY + b"&grant_type=refresh_token"
     said = hint_on(profile, sent, FORM, right, "version=2")
     assert said == "this broker supports the grant client_credentials only"
+
+
+FIELDS_ALONE = replace(FORM_ALONE, client_authentication="header")
+SECRET = b'"app_secret": "s3cret"'
+
+
+@pytest.mark.parametrize(
+    ("profile", "body", "fields", "hint"),
+    [
+        (JSON_ALONE, b'{"appId": "shop", "appSecret": "s3cret"}', (), "named 'appId'; its name is"),
+        (
+            JSON_ALONE,
+            b'{"appid": "shop", ' + SECRET + b"}",
+            (),
+            "is named 'appid'; its name is app",
+        ),
+        (FORM_ALONE, b"appid=shop&appsecret=s3cret", (), "is named 'appid'; its name is app_id"),
+        (
+            FIELDS_ALONE,
+            b"",
+            [("App-Id", "shop")],
+            "header field is named 'App-Id'; its name is app",
+        ),
+        (
+            JSON_ALONE,
+            b'{"app_id": "shop", "app_id": "shop", ' + SECRET + b"}",
+            (),
+            "app_id is in the body 2 times; send it once",
+        ),
+        (
+            JSON_ALONE,
+            b'{"app_id": "shop", "scope": ["read"], ' + SECRET + b"}",
+            (),
+            "scope is a JSON list; send one string, its values joined by a space",
+        ),
+        (
+            FIELDS_ALONE,
+            b"",
+            [("APP_ID", "shop"), ("appsecret", "s3cret")],
+            "header field is named 'appsecret'; its name is app_secret",
+        ),
+        (
+            FIELDS_ALONE,
+            b"",
+            [("app_id", "shop"), ("app_id", "shop"), ("app_secret", "s3cret")],
+            "app_id is in the header 2 times; send it once",
+        ),
+    ],
+)
+def test_a_hint_names_a_near_miss_and_a_repeated_member(profile, body, fields, hint):
+    media_type = JSON if profile.body == "json" else FORM
+    assert hint in hint_on(profile, body, media_type, fields)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret", "hint"),
+    [
+        ("shop", "other", "the app_id 'shop' is registered, but with another secret"),
+        ("other", "x", "no client with that app_id is registered"),
+        ("shopp", "x", "the app_id is 'shopp', which is not registered; did you mean 'shop'?"),
+        ("s3cret", "shop", "app_id comes first, app_secret second"),
+        ("shop", "shop", "the app_id was sent in place of the secret; send app_id:app_secret"),
+        ("", "", "the app_id and the secret are empty"),
+        ("undefined", "s3cret", "the app_id is the word 'undefined'"),
+    ],
+)
+def test_hints_on_credentials_have_the_names_of_the_provider(client_id, secret, hint):
+    assert hint in hint_on(FORM_ALONE, f"app_id={client_id}&app_secret={secret}".encode())

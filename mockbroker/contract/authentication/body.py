@@ -5,7 +5,9 @@ Providers call it client_secret_post. RFC 6749 does not recommend it, but many o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from typing import ClassVar
 
 from mockbroker.contract.authentication.method import AuthenticationMethod
@@ -17,8 +19,12 @@ from mockbroker.contract.authentication.pair_hints import (
 from mockbroker.contract.body_hints import mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.masking import shown
 from mockbroker.model.profile import ParameterNames, Profile
 from mockbroker.model.token_request import TokenRequest
+
+_LONGEST_NAME = 40
+"""The length in characters up to which a name may be a near miss."""
 
 __all__ = ["Body", "HeaderFields", "PublicClient", "Query"]
 
@@ -105,8 +111,12 @@ class Body(AuthenticationMethod):
         if profile.body == "json" and request.json is None:
             return  # the hint on the form explains it
         if not self._values(request, "client_id"):
-            yield f"the {self.where} has {self._names.client_secret} but no {self._names.client_id}"
+            lack = (
+                f"the {self.where} has {self._names.client_secret} but no {self._names.client_id}"
+            )
+            yield self._near_names(request) or lack
         else:
+            yield from self._repeated(request)
             yield from mistakes_in_pair(self._sent(request), expected)
         if request.authorizations or set(request.places_of_secret) - {self.where}:
             yield sent_twice(self.place)
@@ -117,6 +127,35 @@ class Body(AuthenticationMethod):
             own = getattr(self._names, name)
             if name in request.misnamed and own != name:
                 yield f"the parameter is named {name}; profile {expected.profile.name} has {own}"
+
+    def _repeated(self, request: TokenRequest) -> Iterator[str]:
+        """Yield the hint on an id or a secret that is in its place several times."""
+        for name, own in self._own_names.items():
+            times = len(self._values(request, name))
+            if times > 1:
+                yield f"{own} is in the {self.where} {times} times; send it once"
+
+    @property
+    def _own_names(self) -> dict[str, str]:
+        """The profile's names of the id and of the secret by those of the RFC."""
+        names = self._names
+        return {"client_id": names.client_id, "client_secret": names.client_secret}
+
+    def _near_names(self, request: TokenRequest) -> str:
+        """Recognize an id or a secret by a name that is nearly the right one."""
+        noun, names = self._sent_names(request)
+        letters = {_letters(name): name for name in names if len(name) <= _LONGEST_NAME}
+        for own in self._own_names.values():
+            if own in names:
+                continue
+            near = get_close_matches(_letters(own), letters, n=1, cutoff=0.85)
+            if near:
+                return f"the {noun} is named {shown(letters[near[0]])!r}; its name is {own}"
+        return ""
+
+    def _sent_names(self, request: TokenRequest) -> tuple[str, Collection[str]]:
+        """Return what the method calls the place of the id, and the names that the request has."""
+        return "parameter", sorted(request.names_in_body | request.names_in_query)
 
     def _elsewhere(self, request: TokenRequest) -> str:
         """Recognize credentials at another place, in the header, or nowhere."""
@@ -132,7 +171,8 @@ class Body(AuthenticationMethod):
                 f"broker takes {names} {self.place}: look for a setting such as auth_method or "
                 "client_secret_post"
             )
-        return f"no credentials were sent; send {names} {self.place}"
+        near = self._near_names(request)
+        return near or f"no credentials were sent; send {names} {self.place}"
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
         """Return no header fields: no header holds credentials."""
@@ -198,13 +238,21 @@ class HeaderFields(Body):
         """Return every value of the header field that the profile has for a parameter."""
         return tuple(map(_text, request.message.headers.get_all(self._names.by_rfc_name[name])))
 
+    def _sent_names(self, request: TokenRequest) -> tuple[str, Collection[str]]:
+        """Return the names of the header fields."""
+        # RFC 9110, 5.1: "Field names are case-insensitive".
+        own = {name.lower(): name for name in self._own_names.values()}
+        return "header field", [own.get(name.lower(), name) for name, _ in request.message.headers]
+
     def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
         """Yield the likely mistakes in the place of the credentials and in the pair."""
         if not self.is_used_in(request):
             yield self._elsewhere(request)
         elif not self._values(request, "client_id"):
-            yield f"the request has {self._names.client_secret} but no {self._names.client_id}"
+            lack = f"the request has {self._names.client_secret} but no {self._names.client_id}"
+            yield self._near_names(request) or lack
         else:
+            yield from self._repeated(request)
             yield from mistakes_in_pair(self._sent(request), expected)
             if request.authorizations or request.places_of_secret:
                 yield sent_twice(self.place)
@@ -260,6 +308,11 @@ class PublicClient(Body):
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the one parameter by the profile's name."""
         return {self._names.client_id: credentials.client_id}
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _text(value: str) -> str:

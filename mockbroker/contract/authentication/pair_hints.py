@@ -21,9 +21,6 @@ __all__ = ["Pair", "is_plausible", "left_in", "mistakes_in_pair", "sent_twice"]
 Pair = tuple[str, str]
 """A client_id and a secret, as a request carries them; neither need be registered."""
 
-_UNKNOWN_CLIENT = (
-    "no client with that client_id is registered: does it belong to another environment?"
-)
 # Pairs that documentation prints. A test may well have a client with the id "client".
 _EXAMPLES = frozenset(
     {("username", "password"), ("user", "password"), ("user", "pass"), ("id", "secret")}
@@ -53,14 +50,19 @@ def mistakes_in_pair(pair: Pair, expected: TokenExpectation) -> Iterator[str]:
     if any(_is_pair_of(known, pair) for known in expected.credentials):
         return
     # A placeholder in the id says nothing about the secret, and the other way round.
-    left_out = list(_left_out(pair))
+    names = expected.profile.parameter_names
+    left_out = list(_left_out(pair, names.client_id))
     if left_out:
         # The credentials of a client may look like a placeholder themselves.
         alteration = altered(pair, expected)
         yield from [alteration] if alteration else left_out
         return
     causes = (_swapped, _empty, _surrounded, _repeated, altered, _changed_id, _another_secret)
-    yield next(filter(None, (cause(pair, expected) for cause in causes)), _UNKNOWN_CLIENT)
+    unknown = (
+        f"no client with that {names.client_id} is registered: does it belong to another "
+        "environment?"
+    )
+    yield next(filter(None, (cause(pair, expected) for cause in causes)), unknown)
 
 
 def _is_pair_of(known: Credentials, pair: Pair) -> bool:
@@ -75,7 +77,7 @@ def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | N
     return next((c for c in expected.credentials if c.client_id == client_id), None)
 
 
-def _left_out(pair: Pair) -> Iterator[str]:
+def _left_out(pair: Pair, id_name: str = "client_id") -> Iterator[str]:
     """Yield the hints on placeholders, and on words for a missing value."""
     if tuple(part.lower() for part in pair) in _EXAMPLES:
         yield left_in("the credentials", ":".join(pair))
@@ -84,7 +86,7 @@ def _left_out(pair: Pair) -> Iterator[str]:
     if pair[0].lower() == "$env":
         yield left_in("the credentials", placeholder_in(":".join(pair)))
         return
-    for name, part in {"the client_id": pair[0], "the secret": pair[1]}.items():
+    for name, part in {f"the {id_name}": pair[0], "the secret": pair[1]}.items():
         placeholder = placeholder_in(part)
         if placeholder:
             yield left_in(name, placeholder)
@@ -97,17 +99,22 @@ def _swapped(pair: Pair, expected: TokenExpectation) -> str:
     client_id, secret = pair
     known = _client_named(secret, expected)
     if known and same_text(known.client_secret, client_id):
-        return "id and secret are swapped: client_id comes first, client_secret second"
+        names = expected.profile.parameter_names
+        return (
+            f"id and secret are swapped: {names.client_id} comes first, {names.client_secret} "
+            "second"
+        )
     return ""
 
 
-def _empty(pair: Pair, _: TokenExpectation) -> str:
+def _empty(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize an empty id or an empty secret."""
     if all(pair):
         return ""
+    id_name = expected.profile.parameter_names.client_id
     if not any(pair):
-        return "the client_id and the secret are empty: are the variables that hold them set?"
-    name = "secret" if pair[0] else "client_id"
+        return f"the {id_name} and the secret are empty: are the variables that hold them set?"
+    name = "secret" if pair[0] else id_name
     return f"the {name} is empty: is the variable that holds it set?"
 
 
@@ -135,27 +142,29 @@ def _surrounded(pair: Pair, expected: TokenExpectation) -> str:
 def _repeated(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize a part that is there twice, or has the name of its setting with it."""
     sent = ":".join(pair)
+    names = expected.profile.parameter_names
+    id_name, both = names.client_id, f"{names.client_id}:{names.client_secret}"
     for known in expected.credentials:
         client_id, secret = known.client_id, known.client_secret
         twice = {
-            f"{client_id}:{client_id}:{secret}": "the client_id is there twice",
+            f"{client_id}:{client_id}:{secret}": f"the {id_name} is there twice",
             f"{client_id}:{secret}:{secret}": "the secret is there twice",
             f"{client_id}:{secret}{secret}": "the secret is there twice",
-            f"{client_id}:{client_id}": "the client_id was sent in place of the secret",
-            f"{secret}:{secret}": "the secret was sent in place of the client_id",
-            f"{client_id}:{client_id}{secret}": "the client_id is there twice",
+            f"{client_id}:{client_id}": f"the {id_name} was sent in place of the secret",
+            f"{secret}:{secret}": f"the secret was sent in place of the {id_name}",
+            f"{client_id}:{client_id}{secret}": f"the {id_name} is there twice",
         }
         for form, hint in twice.items():
             if same_text(form, sent):
-                return f"{hint}; send client_id:client_secret"
+                return f"{hint}; send {both}"
         if same_text(without_invisible(sent), f"{client_id}:{secret}"):
             return "there is an invisible character in the id or the secret"
         if not secret or secret not in sent:
             continue
         if sent.startswith(f"{client_id}:{secret}"):
-            return "further characters follow the secret; send client_id:client_secret alone"
+            return f"further characters follow the secret; send {both} alone"
         if sent.endswith(f"{client_id}:{secret}"):
-            return "characters stand before the client_id; send client_id:client_secret alone"
+            return f"characters stand before the {id_name}; send {both} alone"
         before, _, after = sent.partition(secret)
         named = re.fullmatch(rf"\W*(\w+\s*[=:]\s*)?{re.escape(client_id)}\W*(\w+\W*)?", before)
         if named and not after.strip(QUOTES + " ,;}"):
@@ -165,33 +174,34 @@ def _repeated(pair: Pair, expected: TokenExpectation) -> str:
 
 def _changed_id(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize an id that is nearly that of a client, or the login of a person."""
-    client_id = pair[0]
+    client_id, name = pair[0], expected.profile.parameter_names.client_id
     ids = [known.client_id for known in expected.credentials]
     if client_id in ids:
         return ""
     same_secret = [c for c in expected.credentials if same_text(c.client_secret, pair[1])]
     shown = repr(client_id[:_LONGEST_ID])
     if _EMAIL.fullmatch(client_id):
-        return f"the client_id is an e-mail address, {shown}: send the client_id, not a login name"
+        return f"the {name} is an e-mail address, {shown}: send the {name}, not a login name"
     lowered = {each.lower(): each for each in ids}
     if client_id.lower() in lowered:
         wanted = lowered[client_id.lower()]
-        return f"the client_id is {shown}; the registered one is {wanted!r}: case matters"
+        return f"the {name} is {shown}; the registered one is {wanted!r}: case matters"
     if same_secret:
-        return f"the secret is that of {same_secret[0].client_id!r}, but the client_id is {shown}"
+        return f"the secret is that of {same_secret[0].client_id!r}, but the {name} is {shown}"
     near = get_close_matches(client_id, ids, n=1, cutoff=0.75)
     if near and len(client_id) <= _LONGEST_ID:
-        return f"the client_id is {shown}, which is not registered; did you mean {near[0]!r}?"
+        return f"the {name} is {shown}, which is not registered; did you mean {near[0]!r}?"
     return ""
 
 
 def _another_secret(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize a registered client_id with a wrong secret."""
     client_id, secret = pair
+    name = expected.profile.parameter_names.client_id
     known = _client_named(client_id, expected)
     if known is None:
         return ""
     if any(same_text(each.client_secret, secret) for each in expected.credentials):
         # The id is quoted, the secret never.
         return f"the secret belongs to another client than {client_id[:_LONGEST_ID]!r}"
-    return f"the client_id {client_id[:_LONGEST_ID]!r} is registered, but with another secret"
+    return f"the {name} {client_id[:_LONGEST_ID]!r} is registered, but with another secret"

@@ -244,6 +244,12 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...], profile: Pr
     return f"the body has no {name}" if request.message.body else "the body is empty"
 
 
+def _has_listed_scope(request: TokenRequest, profile: Profile) -> bool:
+    """Return whether a JSON body has the scope as a list, where it is a string."""
+    members = request.json if profile.body == "json" else None
+    return isinstance((members or {}).get(profile.parameter_names.scope), list)
+
+
 def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find a scope that is not the configured one, or is repeated.
 
@@ -252,6 +258,10 @@ def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[
     """
     profile = expected.profile
     scope = expected.scope or _requires_scope(profile)
+    if _has_listed_scope(request, profile):
+        name = profile.parameter_names.scope
+        yield Flaw(f"{name} is a JSON list", f"{name}, one string with the values in it")
+        return
     if _is_unreadable(request, profile) or not scope:
         return
     scopes = [value for value in request.values("scope") if value]
