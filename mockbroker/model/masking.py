@@ -45,7 +45,7 @@ Mask = Callable[[str], str]
 
 # Shorter forms occur in ordinary text by chance; masking them would make a report unreadable.
 _MIN_FORM_LENGTH = 4
-# With names that other providers than RFC 6749's have: clientSecret, corpsecret, secret_key, password.
+# Other providers have other names: clientSecret, corpsecret, secret_key, password.
 _NAME = (
     r"(?:secret(?:(?:_|%5F|-)?key)?|pass(?:word|wd|phrase)"
     r"|client(?:_|%5F)assertion|(?:access|refresh)(?:_|%5F)token)"
