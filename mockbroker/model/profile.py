@@ -312,7 +312,11 @@ def _problems_of_paths(profile: Profile) -> Iterator[str]:
     named = {"token_path": (profile.token_path,), "token_path_aliases": profile.token_path_aliases}
     for name, paths in named.items():
         yield from (f"{name}: {p}" for p in map(placeholder_problem, paths) if p)
-        yield from (f"{name}: {p}" for p in map(path_problem, paths) if p)
+        for path in paths:
+            problem = path_problem(path)
+            advice = "; write the query as token_query" if "?" in path else ""
+            if problem:
+                yield f"{name}: {problem}{advice}"
     problem = path_problem(profile.own_token_path)
     if problem:
         yield f"path_values: {problem}"
@@ -337,6 +341,9 @@ def _problems_of_headers(profile: Profile) -> Iterator[str]:
         if profile.api_query
         else {profile.api_header.lower(): "api_header"},
     }
+    problem = required_header_problem(profile.api_header, {})
+    if problem:
+        yield f"api_header: {problem}"
     for table, own in own_fields.items():
         for name in getattr(profile, table):
             problem = required_header_problem(name, own)

@@ -57,7 +57,7 @@ def required_header_problem(name: str, own: Mapping[str, str]) -> str:
     if name.lower() in own:
         return f"{name!r} comes from {own[name.lower()]}; remove it"
     if name.lower() in _OF_CONNECTION:
-        return f"{name!r} is set by the client's HTTP library; remove it"
+        return f"{name!r} is set by the client's HTTP library; choose another field"
     return header_name_problem(name)
 
 
@@ -85,9 +85,7 @@ def renewal_problems(
 def path_problem(path: str) -> str:
     """Return why a path cannot be that of an endpoint: it has more, or is the broker's own."""
     if "?" in path or "#" in path:
-        return (
-            f"expected a path without a query, got {path!r}; token_query has that of the token URL"
-        )
+        return f"expected a path without a query or a fragment, got {path!r}"
     for own in _OWN_PATHS:
         if path == own or path.startswith(f"{own}/"):
             advice = f"choose another path, not {path!r}"

@@ -284,8 +284,14 @@ BAD_VALUES = {
         "answer.members: expected names of members, joined by dots, got 'a..b'"
     ),
     "token_path = '/t?v=1'": (
-        "token_path: expected a path without a query, got '/t?v=1'; "
-        "token_query has that of the token URL"
+        "token_path: expected a path without a query or a fragment, got '/t?v=1'; "
+        "write the query as token_query"
+    ),
+    "api_prefix = '/v2#a'": (
+        "api_prefix: expected a path without a query or a fragment, got '/v2#a'"
+    ),
+    "api_header = 'Host'": (
+        "api_header: 'Host' is set by the client's HTTP library; choose another field"
     ),
     "client_authentication = 'header'\nparameter_names.client_id = 'X Id'": (
         "parameter_names: 'X Id' is not the name of a header field; "
@@ -318,7 +324,7 @@ BAD_VALUES = {
         "api_required_headers: 'authorization' comes from api_header; remove it"
     ),
     "api_required_headers.Host = '*'": (
-        "api_required_headers: 'Host' is set by the client's HTTP library; remove it"
+        "api_required_headers: 'Host' is set by the client's HTTP library; choose another field"
     ),
     "extends = 'post'\nmethod = 'GET'\nbody = 'query'": (
         "client_authentication: 'post' is in the body, but body = 'query' leaves that empty; "
