@@ -117,8 +117,9 @@ def _not_form(request: TokenRequest) -> BodyMistake | None:
     text = octets.decode("utf-8", "replace")
     is_json_type = "json" in declared
     if text.strip() and request.json is not None:
-        said = " although the header says form" if declared == FORM else "; send a form"
-        return BodyMistake(f"the body is JSON{said}: send {GRANT}", explains_type=is_json_type)
+        is_form_type = declared == FORM
+        said = " although the header says form: send" if is_form_type else "; send a form:"
+        return BodyMistake(f"the body is JSON{said} {GRANT}", explains_type=is_json_type)
     looks: tuple[Callable[[str], str], ...] = (
         _literal,
         _in_other_notation,

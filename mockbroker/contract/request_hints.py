@@ -66,6 +66,7 @@ def hint_on_path(path: str, wanted: str) -> str:
     folder, _, name = wanted.rpartition("/")
     causes = (
         (path.rstrip("/") == wanted, "there is a slash at the end of the path; leave it out"),
+        (f"{path}/" == wanted, "the slash at the end of the path is missing"),
         (
             re.sub("/{2,}", "/", path) == wanted,
             "there is a doubled slash in the path: does the base URL end in a slash?",

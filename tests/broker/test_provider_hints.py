@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mockbroker import Broker, Credentials, ErrorForm, Profile
+from mockbroker.contract.request_hints import hint_on_path
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import ParameterNames
 from tests.broker.dialects import PAIR, send
@@ -225,3 +226,7 @@ def test_a_hint_names_a_near_miss_and_a_repeated_member(profile, body, fields, h
 )
 def test_hints_on_credentials_have_the_names_of_the_provider(client_id, secret, hint):
     assert hint in hint_on(FORM_ALONE, f"app_id={client_id}&app_secret={secret}".encode())
+
+
+def test_a_hint_says_that_the_slash_at_the_end_is_missing():
+    assert hint_on_path("/token", "/token/") == "the slash at the end of the path is missing"
