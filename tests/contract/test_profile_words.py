@@ -238,3 +238,7 @@ def test_a_long_answer_of_the_api_is_cut():
     form = ErrorForm(status=400, body='{"message": "' + "x" * 99 + '"}')
     found = refused_token(Profile(name="errors", errors={"api_error": form}))
     assert (found[:17], found[-1], len(found)) == ('400 {"message": "', "…", 64)
+
+
+def test_an_api_without_errors_of_its_own_refuses_a_token_as_rfc_6750_has_it():
+    assert refused_token(RFC6749) == "401 invalid_token"
