@@ -217,7 +217,7 @@ class TokenEndpoint:
         if self._settings.token_values is not None:
             return self._settings.token_values()
         if self._mounting.profile.token_format == "opaque":  # noqa: S105 - a format
-            return random_token()
+            return random_token(self._mounting.profile.token_shape)
         return signed_token(claims, self._keys.published()[-1], flaw)
 
     def _audience(self, arrival: Arrival, request: TokenRequest) -> str:

@@ -7,7 +7,9 @@ a value here.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
+import string
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
@@ -30,11 +32,25 @@ TOKEN_LIMIT = 100_000
 memory of a long-running broker."""
 
 
-def random_token() -> str:
-    """Return an opaque token of 43 random characters of the b64token alphabet (RFC 6750, 2.1)."""
+_RANDOM_PART = re.compile(r"\{([0-9]+)\}")
+_CHARACTERS = string.ascii_letters + string.digits + "-_"
+
+
+def random_token(shape: str = "") -> str:
+    """Return an opaque token of 43 random characters of the b64token alphabet (RFC 6750, 2.1).
+
+    In a ``shape`` such as ``acme_{32}``, so many random characters replace the number in braces.
+    """
+    if shape:
+        return _RANDOM_PART.sub(lambda found: _random_characters(int(found[1])), shape)
     # 256 bits. RFC 6749, 10.10: the probability of guessing a token "MUST be less than or equal to
     # 2^(-128) and SHOULD be less than or equal to 2^(-160)".
     return secrets.token_urlsafe(32)
+
+
+def _random_characters(count: int) -> str:
+    """Return so many random characters."""
+    return "".join(secrets.choice(_CHARACTERS) for _ in range(count))
 
 
 class TokenStore:

@@ -152,6 +152,9 @@ def _response(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "expires_in answer", f"A token is valid for {in_words(profile.expires_in)}; {said}."
     if profile.token_format == "jwt":  # noqa: S105 - a format, not a password
         yield "token_format", "A token is a JWT that is signed by RS256."
+    if profile.token_shape:
+        shape = f"A token has the shape {profile.token_shape}"
+        yield "token_shape", f"{shape}; a number in braces stands for so many random characters."
     if profile.metadata is not None:
         names = " and ".join(profile.metadata.documents)
         issuer = profile.metadata.issuer_path or "the origin"

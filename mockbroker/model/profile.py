@@ -41,6 +41,7 @@ from mockbroker.model.profile_rules import (
     path_problem,
     renewal_problems,
     required_header_problem,
+    token_shape_problem,
 )
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import field_problem
@@ -137,9 +138,10 @@ class Profile:
     ``overlap_seconds`` is how long an old token lives on under ``single``. ``quotas`` limit how
     many tokens a client may request.
 
-    ``token_format`` is ``opaque`` characters, or a ``jwt`` that is signed by RS256; its key is
-    published. ``metadata`` are the documents by which clients find the endpoints, None for none.
-    The broker's own API looks up all tokens by their values.
+    ``token_shape`` is what an opaque token looks like: in ``acme_{32}``, 32 random characters stand
+    for the number in braces. ``token_format`` is ``opaque`` characters, or a ``jwt`` that is signed
+    by RS256; its key is published. ``metadata`` are the documents by which clients find the
+    endpoints, None for none. The broker's own API looks up all tokens by their values.
 
     ``api_prefix`` is the path below which the API lies. A call carries its token in ``api_header``
     after the word ``api_scheme``, or in the parameter ``api_query`` of its URL, and
@@ -179,6 +181,7 @@ class Profile:
     token_type: NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     answer: Answer = field(default_factory=Answer)
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
+    token_shape: str = ""
     token_policy: TokenPolicy = "new"  # noqa: S105 - a policy, not a password
     renewal_seconds: Seconds = 0
     overlap_seconds: Seconds = 0
@@ -291,6 +294,8 @@ def _problems(profile: Profile) -> Iterator[str]:
             yield f"{name}: expected a string or false, got true"
     if profile.grant_type == "":
         yield "grant_type: expected a string that is not empty, or false, got ''"
+    if problem := token_shape_problem(profile.token_shape, profile.token_format):
+        yield f"token_shape: {problem}"
     yield from _problems_of_paths(profile)
     yield from renewal_problems(
         profile.token_policy,

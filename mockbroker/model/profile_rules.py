@@ -16,6 +16,7 @@ __all__ = [
     "renewal_problems",
     "required_header_problem",
     "status_problem",
+    "token_shape_problem",
 ]
 
 # RFC 9110, 5.6.2: the names of header fields and of schemes are tokens.
@@ -27,6 +28,13 @@ _OWN_PATHS = ("/__mockbroker__", "/.well-known")
 """The paths below which the broker has its control API and its documents."""
 # RFC 9110, 15.3.5 and 15.3.6, RFC 9112, 6.3.
 _WITHOUT_BODY = (204, 205, 304)
+
+# RFC 9110, 5.5: visible ASCII, without the delimiters that clients and servers split fields at.
+_SHAPE = re.compile(r"(?:[A-Za-z0-9!#$%&'*+.^_`|~:/=-]|\{[0-9]{1,4}\})*")
+_RANDOM = re.compile(r"\{([0-9]+)\}")
+_LEAST_RANDOM = 22
+"""Of 64 characters, so many have 128 bits (RFC 6749, 10.10)."""
+_EXAMPLE = "such as 'acme_{32}'"
 
 _DIRECTIVES = re.compile(r"%(.?)", re.DOTALL)
 # Those that Python documents. Others depend on the platform, as does the flag in "%-d".
@@ -41,6 +49,20 @@ def date_format_problem(form: str) -> str:
             return f"unknown directive '%{letter}' in {form!r}"
     if not {*used} - {"%"}:
         return f"expected a form of a date such as '%Y-%m-%d', got {form!r}"
+    return ""
+
+
+def token_shape_problem(shape: str, token_format: str) -> str:
+    """Return why tokens cannot have a shape such as ``acme_{32}``; an empty one has none."""
+    if not shape:
+        return ""
+    if token_format != "opaque":  # noqa: S105 - a format, not a password
+        return f"a token in the format {token_format!r} has no other shape; remove one of both"
+    if not _SHAPE.fullmatch(shape):
+        return f"expected visible characters and numbers in braces, {_EXAMPLE}, got {shape!r}"
+    random = sum(map(int, _RANDOM.findall(shape)))
+    if random < _LEAST_RANDOM:
+        return f"expected {_LEAST_RANDOM} or more random characters, {_EXAMPLE}, got {random}"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -70,3 +71,11 @@ def test_a_fault_changes_members_within_a_list():
     )
     bodies = [json.loads(send(broker, request).body)["tokens"] for _ in range(3)]
     assert bodies == [[{"ttl": 5}], [], [7]]
+
+
+def test_a_token_has_the_shape_of_the_provider():
+    broker = Broker(profile=Profile(name="own", token_shape="own_{24}.{4}"), strict=False)
+    request = Request("POST", broker.profile.own_token_path, Headers(()))
+    tokens = {json.loads(send(broker, request).body)["access_token"] for _ in range(2)}
+    assert len(tokens) == 2
+    assert all(re.fullmatch(r"own_[A-Za-z0-9_-]{24}\.[A-Za-z0-9_-]{4}", token) for token in tokens)

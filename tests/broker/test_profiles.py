@@ -214,6 +214,18 @@ BAD_FILES = {
     "[profiles.a]\nclient_authentication = 'bsic'": (
         "bad.toml: profiles.a.client_authentication: unknown method 'bsic'; did you mean 'basic'?"
     ),
+    "[profiles.a]\ntoken_shape = 'acme_{8}'": (
+        "bad.toml: profiles.a: token_shape: expected 22 or more random characters, such as "
+        "'acme_{32}', got 8"
+    ),
+    "[profiles.a]\ntoken_shape = 'acme {32}'": (
+        "bad.toml: profiles.a: token_shape: expected visible characters and numbers in braces, "
+        "such as 'acme_{32}', got 'acme {32}'"
+    ),
+    "[profiles.a]\ntoken_format = 'jwt'\ntoken_shape = 'acme_{32}'": (
+        "bad.toml: profiles.a: token_shape: a token in the format 'jwt' has no other shape; remove "
+        "one of both"
+    ),
     "[profiles.a]\ntoken_format = 'JWT '": (
         "bad.toml: profiles.a.token_format: expected 'opaque' or 'jwt', got 'JWT '"
     ),
