@@ -355,7 +355,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
             ("--contract-client", MODEL, "--contract-fail-on", "x"),
             "--contract-fail-on must be one of must, should, may, practice, not 'x'",
         ),
-        (("--contract-client", MODEL, "--contract-profile", "x"), "unknown profile 'x'"),
+        (("--contract-client", MODEL, "--contract-profile", "acm"), "unknown profile 'acm'"),
         (
             ("--contract-client", MODEL, "--contract-only", "x-y"),
             "--contract-only 'x-y' is not the id, chapter or level of a clause",
