@@ -151,7 +151,9 @@ class PageRunner:
         clean = clean_environment()
         if self._place != "clone":
             clean["PATH"] = os.pathsep.join([str(self._programs), clean["PATH"]])
-        return {**clean, MARK: self._mark, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        # Pages show output of this width, whatever the terminal of the tests has.
+        width = {"COLUMNS": "100"}
+        return {**clean, **width, MARK: self._mark, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def _write(self, name: str, text: str) -> None:
         file = self._cwd / name
