@@ -6,7 +6,7 @@ import sys
 
 import coverage
 
-FLOORS = {"mockbroker": 99.7, "contract_tests": 91.0, "pytest_plugin": 95.0}
+FLOORS = {"mockbroker": 99.7, "contract_tests": 90.5, "pytest_plugin": 95.0}
 """In percent of branches and lines together. With all mutants the kit has 95 %."""
 REMEDY = """\
 Look at the lines and branches that are missing. If you changed them, add a quick test. If you did
