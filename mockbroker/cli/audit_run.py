@@ -123,7 +123,11 @@ def run_audit(
         ):
             failure = _serve(command, variables, broker, server, signals)
     # Made after the app has ended, so that its last requests count.
-    final = report()
+    return _finished(report(), values, failure)
+
+
+def _finished(final: Report, values: Values, failure: int) -> int:
+    """Print and write the report; return the exit status. ``failure`` is that of the app."""
     with ignore_closed_output():
         print_report(final, verbose=values[VERBOSE])
     try:
