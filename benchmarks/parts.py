@@ -96,9 +96,10 @@ PARTS: dict[str, Part] = {
             "asked for, and a new token after each refusal. `-j` has as many processes as the "
             "machine has processors unless it is given, and one more for a program.",
             after="A process that judges clauses uses one processor, because client and broker "
-            "work alternately. The Node.js client has no timeout, and errors.timeout waits for it "
-            "for 31 seconds: what a program waits for is unknown.",
-            node_peers=("@badgateway/oauth2-client",),
+            "work alternately. The Node.js clients are openid-client and, without a timeout, "
+            "@badgateway/oauth2-client. What a program waits for is unknown, so errors.timeout "
+            "waits for the second one for 15 seconds.",
+            node_peers=("openid-client", "@badgateway/oauth2-client"),
         ),
         Part(
             name="check_memory",

@@ -473,11 +473,11 @@ def _due_for_refresh(
 def test_timeout(scenario: Scenario) -> None:
     """Check that the client times out when the broker accepts a request and never answers.
 
-    The client is configured with a timeout of 0.2 s and stopped after the run's ``patience``, or as
+    The client is configured with a timeout of 0.2 s and stopped after the limit of the run, or as
     soon as its process shows that it waits longer. The time that it took is reported, and not
     judged: a client may use a longer timeout than the configured one.
     """
-    patience = scenario.run.settings.patience
+    patience = scenario.run.settings.stall_limit(in_python=scenario.run.clients.in_python)
 
     def run_case(timeout: float, operation: str) -> Situation:
         with scenario.session(

@@ -46,6 +46,9 @@ class RunSettings:
     # Longer than a timeout of 30 s, a usual default, which a client may have in place of the
     # configured one.
     patience: float = 31.0
+    # Nothing shows whether a program waits without end, so it is always waited for. A client whose
+    # timeout is configured, as 0.2 s, and that waits for this long does not observe it.
+    program_patience: float = 15.0
     shrinks: int = 100
     copies: tuple[str, ...] = ()
     shows_output: bool = False
@@ -53,6 +56,10 @@ class RunSettings:
     tls: bool = False
     budget: float = 0.0
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def stall_limit(self, *, in_python: bool) -> float:
+        """Seconds of real time after which a client has not given up on a broker that stalls."""
+        return self.patience if in_python else min(self.patience, self.program_patience)
 
     @property
     def patient_deadline(self) -> float:
