@@ -6,44 +6,19 @@ bound to the certificate need it in the calls of the API as well.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
-
-import requests
 
 from examples.model_client import ApiClient, TokenManager
 
 __all__ = [
     "CertificateApiClient",
-    "CertificateSession",
     "CertificateTokenManager",
     "make_client",
 ]
 
 CertificateFiles = tuple[str, str]
 """The paths of a certificate and of its private key, in PEM."""
-
-
-class CertificateSession(requests.Session):
-    """Session that presents a certificate, and has connections of its own in a forked child.
-
-    Two processes that share a connection of TLS break it for both.
-    """
-
-    def __init__(self, certificate: CertificateFiles) -> None:
-        super().__init__()
-        # A pair of paths. They are read for each new connection, so that a renewed certificate
-        # needs no restart.
-        self.cert = certificate
-        self._process = os.getpid()
-
-    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request as `requests.Session.request` does."""
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self.close()
-        return super().request(*args, **kwargs)
 
 
 class CertificateTokenManager(TokenManager):
@@ -63,14 +38,15 @@ class CertificateTokenManager(TokenManager):
         super().__init__(
             token_url,
             client_id,
-            "",  # there is no secret
+            "",  # the certificate replaces the secret
             scope=scope,
             parameters=parameters,
             timeout=timeout,
             verify=verify,
         )
-        auth, self._session = self._session.auth, CertificateSession(certificate)
-        self._session.auth = auth
+        # A pair of paths. They are read for each new connection, so that a renewed certificate
+        # needs no restart.
+        self._session.cert = certificate
 
     def _token_parameters(self) -> dict[str, str]:
         # RFC 8705, 2: the broker finds the registration by it, and not by the certificate.
@@ -93,7 +69,7 @@ class CertificateApiClient(ApiClient):
         verify: bool | str = True,
     ) -> None:
         super().__init__(tokens, api_base_url, timeout=timeout, verify=verify)
-        self._session = CertificateSession(certificate)
+        self._session.cert = certificate
 
 
 def make_client(config: Any) -> CertificateApiClient:

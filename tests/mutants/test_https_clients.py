@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from examples.model_client import make_client
 from mockbroker.contract import clauses
@@ -34,6 +35,12 @@ def refuses_in_any_case(config):
     return client
 
 
+def shares_connections(config):
+    client = make_client(config)
+    client._session = requests.Session()
+    return client
+
+
 def refuse(why):
     raise ValueError(why)
 
@@ -42,6 +49,13 @@ def refuse(why):
 def test_a_client_that_insists_on_https_is_judged_over_tls(factory):
     assert verdicts_on(factory, only=ONLY) == {}
     assert measured(factory)["scheme"] == "https"
+
+
+def test_the_model_client_may_fork_over_tls():
+    only = {clauses.cache.FORK}
+    assert verdicts_on(make_client, only=only, tls=True, with_other_clients=True) == {}
+    # The control: the session that it would have without care.
+    assert set(verdicts_on(shares_connections, only=only, tls=True)) == only
 
 
 def test_any_client_is_judged_over_tls_on_request():
