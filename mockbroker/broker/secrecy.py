@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
+from mockbroker.model.remembering import Remembered
 
 __all__ = ["KnownSecrets"]
 
@@ -30,30 +30,25 @@ class KnownSecrets:
     def __init__(self, clients: ClientRegistry, tokens: TokenStore) -> None:
         self._clients = clients
         self._tokens = tokens
-        # Logs and journals mask the same paths, field values and hints for each request.
-        self._remembered = lru_cache(maxsize=_REMEMBERED_COUNT)(self._mask)
+        # Logs and journals mask the same paths, field values and hints for each request. Sound,
+        # because the result depends on the secrets and on the tokens whose value a test chose, and
+        # those are the state. Other tokens that are issued later change no result: their random
+        # values were not made yet when the string was.
+        self._remembered = Remembered(self._mask, count=_REMEMBERED_COUNT)
 
     def masked(self, text: str) -> str:
         """Return the string with every secret and every token replaced.
 
         They are found in any usual encoding. The cost does not grow with the number of tokens.
         """
-        # The registry is read at each call: it changes while the broker runs. Random tokens that
-        # are issued later change no result: they were not made yet when the string was.
-        registered = self._clients.registered
-        keys = tuple(each.private_key for each in registered)
-        changing = (registered, keys, self._tokens.given_count)
-        mask_it = self._remembered if len(text) <= _REMEMBERED_LENGTH else self._mask
-        return mask_it(text, *changing)
+        # The registry is read at each call: it changes while the broker runs.
+        state = (self._clients.registered, self._tokens.given_count)
+        if len(text) > _REMEMBERED_LENGTH:
+            return self._mask(*state, text)
+        return self._remembered.of(*state)(text)
 
-    def _mask(
-        self,
-        text: str,
-        registered: tuple[Credentials, ...],
-        _private_keys: tuple[str, ...],
-        _given_count: int,
-    ) -> str:
-        """Return the masked string; the other arguments say for how long the result holds."""
+    def _mask(self, registered: tuple[Credentials, ...], _given_count: int, text: str) -> str:
+        """Return the masked string; the count says for how long the result holds."""
         return mask(text, registered, self._tokens.index)
 
     def masked_breaches(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:

@@ -6,12 +6,13 @@ The clauses of the contract decide what is wrong with a request. This module hol
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
 
 from mockbroker.broker.answer_form import AnswerForm, form_of, moment_words
 from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.faults import FaultScript, TokenFlaw
+from mockbroker.broker.judgements import Judgement, RequestJudge
 from mockbroker.broker.metadata_endpoint import issuer_at
 from mockbroker.broker.mounting import Mounting
 from mockbroker.broker.oauth_errors import (
@@ -28,13 +29,10 @@ from mockbroker.broker.signed_tokens import TokenClaims, signed_token
 from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore, random_token
 from mockbroker.broker.used_assertions import UsedAssertions
-from mockbroker.contract.authentication import recognise
 from mockbroker.contract.authentication.client_certificate import thumbprint_of
-from mockbroker.contract.authentication.signed_assertion import proven_use
-from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Endpoint
+from mockbroker.model.messages import Response
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["TokenEndpoint"]
@@ -65,56 +63,31 @@ class TokenEndpoint:
         self._tokens = tokens
         self._mounting = mounting
         self._keys = keys
-        self._assertions = assertions
+        self._judge = RequestJudge(settings, clients, mounting, assertions)
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
         """Judge a token request, then reject it or issue a token."""
-        profile = self._mounting.profile
-        parts = TokenRequest.of(arrival.request, profile)
-        judged = self._judge(arrival, parts)
+        judged = self._judge.judge(arrival)
         # A scripted status replaces the answer, but the request is judged all the same: a client
         # must send valid requests during an outage, too. No token is issued that it never gets.
         if not arrival.needs_answer:
-            return judged
+            return _outcome(judged, default_token_error(arrival.scripted_status))
         # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
-        scope = self._scope(parts)
-        refusal = self._refusal(parts, judged) or self._limit(credentials, scope)
+        scope = self._scope(judged.request)
+        refusal = self._refusal(judged) or self._limit(credentials, scope)
         if refusal is not None:
-            now = arrival.received_at
-            return replace(
-                judged, response=refusal_response(refusal, arrival.request, profile, now)
-            )
-        token, left_seconds = self._issue(arrival, parts, credentials, scope)
+            profile, now = self._mounting.profile, arrival.received_at
+            return _outcome(judged, refusal_response(refusal, arrival.request, profile, now))
+        token, left_seconds = self._issue(arrival, judged.request, credentials, scope)
         members = self._members(token, left_seconds)
-        response = self._settings.token_answer.response(members, self._form(arrival, token))
-        return replace(judged, response=response, credentials=credentials, token=token)
-
-    def _judge(self, arrival: Arrival, request: TokenRequest) -> Outcome:
-        """Judge the request by the clauses, and recognize the client that sent it."""
-        expectation = TokenExpectation(
-            self._mounting.profile,
-            self._mounting.expected_token_path(arrival.request.path),
-            self._clients.registered,
-            self._settings.scope,
-            received_at=arrival.received_at,
-            audiences=self._mounting.audiences(arrival.origin, arrival.request),
-            is_replayed=self._is_replayed(request),
-        )
         return Outcome(
-            response=default_token_error(arrival.scripted_status),
-            breaches=judge_token_request(request, expectation),
-            credentials=recognise(request, expectation),
+            response=self._settings.token_answer.response(members, self._form(arrival, token)),
+            breaches=judged.breaches,
+            credentials=credentials,
+            token=token,
         )
-
-    def _is_replayed(self, request: TokenRequest) -> bool:
-        """Record the use of the request's assertion; return whether it was used before.
-
-        It counts as used whatever the answer is, as with a real server whose answer was lost.
-        """
-        use = proven_use(request, self._clients.registered, self._mounting.profile)
-        return bool(use) and not self._assertions.use(use)
 
     def _scope(self, request: TokenRequest) -> str:
         """Return the scope of a token for a request."""
@@ -152,14 +125,13 @@ class TokenEndpoint:
         }
         return AnswerForm(answer, words, now)
 
-    def _refusal(self, request: TokenRequest, judged: Outcome) -> Refusal | None:
+    def _refusal(self, judged: Judgement) -> Refusal | None:
         """Return the error for what was judged; None if the broker may issue a token."""
         if not self._settings.strict:
             return None
         # Masked first, because the response quotes what the client sent.
-        return token_refusal(
-            request, self._secrets.masked_breaches(judged.breaches), self._mounting.profile
-        )
+        breaches = self._secrets.masked_breaches(judged.breaches)
+        return token_refusal(judged.request, breaches, self._mounting.profile)
 
     def _issue(
         self, arrival: Arrival, request: TokenRequest, credentials: Credentials, scope: str
@@ -182,17 +154,19 @@ class TokenEndpoint:
                 return same, same.expires_in
             # Rounded down: expires_in has whole seconds, and must not promise more than is left.
             return same, math.floor(same.expires_at - now)
-        claims = TokenClaims(
-            issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
-            audience=self._audience(arrival, request),
-            client_id=credentials.client_id,
-            scope=scope,
-            issued_at=now,
-            expires_in=lifetime,
-            bound_to=bound_to,
-        )
         token = self._tokens.issue(
-            self._new_value(claims, flaw),
+            self._new_value(
+                lambda: TokenClaims(
+                    issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
+                    audience=self._audience(arrival, request),
+                    client_id=credentials.client_id,
+                    scope=scope,
+                    issued_at=now,
+                    expires_in=lifetime,
+                    bound_to=bound_to,
+                ),
+                flaw,
+            ),
             # The URL that the client used. One broker may be mounted at several.
             issuer=arrival.origin + self._mounting.token_path,
             credentials=credentials,
@@ -212,13 +186,16 @@ class TokenEndpoint:
         binds = bool(profile.certificate_method) and profile.certificate.bound_tokens
         return thumbprint_of(der) if der and binds else ""
 
-    def _new_value(self, claims: TokenClaims, flaw: TokenFlaw | None) -> str:
-        """Return the value of a new token: the test's own, a signed one, or an opaque string."""
+    def _new_value(self, claims: Callable[[], TokenClaims], flaw: TokenFlaw | None) -> str:
+        """Return the value of a new token: the test's own, a signed one, or an opaque string.
+
+        The ``claims`` are asked for only if the token is signed.
+        """
         if self._settings.token_values is not None:
             return self._settings.token_values()
         if self._mounting.profile.token_format == "opaque":  # noqa: S105 - a format
             return random_token(self._mounting.profile.token_shape)
-        return signed_token(claims, self._keys.published()[-1], flaw)
+        return signed_token(claims(), self._keys.published()[-1], flaw)
 
     def _audience(self, arrival: Arrival, request: TokenRequest) -> str:
         """Return what the client asks a token for; by default the API."""
@@ -236,6 +213,11 @@ class TokenEndpoint:
             **scope,
             "token_type": self._mounting.profile.token_type,
         }
+
+
+def _outcome(judged: Judgement, response: Response) -> Outcome:
+    """Return the outcome of a request that gets no token."""
+    return Outcome(response=response, breaches=judged.breaches, credentials=judged.credentials)
 
 
 def _as_json_number(seconds: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from http.client import responses
 
 from mockbroker.model.messages import Headers, Response
@@ -30,6 +31,7 @@ _LENGTH = re.compile(r"[0-9]{1,7}")
 _NOT_PLAIN = {"transfer-encoding", "expect", "upgrade"}
 _SINGLE = {"host", "content-length", "connection"}
 _KEEP_ALIVE = "keep-alive"
+_LONGEST_REMEMBERED = 4096
 
 _SENT_HEAD = re.compile(
     rf"HTTP/1\.1 [0-9]{{3}} [ -~]*\r\n(?:{_NAME}: [!-~](?:[\t -~]*[!-~])?\r\n)+"
@@ -54,6 +56,11 @@ class PlainHead:
 
 def plain_head(head: bytes | bytearray) -> PlainHead | None:
     """Return what a complete head says, or None if it is not plain."""
+    return _remembered_head(bytes(head)) if len(head) <= _LONGEST_REMEMBERED else _read_head(head)
+
+
+def _read_head(head: bytes | bytearray) -> PlainHead | None:
+    """Read a head; return None if it is not plain."""
     # Latin-1 keeps each byte, so that the patterns see the bytes beyond ASCII.
     match = _HEAD.fullmatch(head.decode("latin-1"))
     if match is None:
@@ -71,6 +78,11 @@ def plain_head(head: bytes | bytearray) -> PlainHead | None:
     if "host" not in named or not is_kept or not _LENGTH.fullmatch(length):
         return None
     return PlainHead(match["method"], match["target"], Headers(fields), int(length))
+
+
+# A client sends the same head with each token request. Sound, because the result is immutable and
+# depends on the bytes alone; at most 64 heads of 4 KiB are kept.
+_remembered_head = lru_cache(maxsize=64)(_read_head)
 
 
 def plain_response(response: Response) -> bytes | None:
