@@ -119,7 +119,7 @@ def broker_app() -> WSGIApplication:
 
 @contextmanager
 def own() -> Iterator[Address]:
-    """The server that mockbroker uses: h11, a thread for each connection."""
+    """The server that mockbroker uses: h11, threads, and one loop for plain requests."""
     with Server() as server:
         server.mount(Broker(credentials=CREDENTIALS))
         yield "127.0.0.1", server.port

@@ -669,6 +669,16 @@ class Broker:
             self._state.refresh()
         return [each.certificate for each in self._state.clients.registered if each.certificate]
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether an answer waits for nothing: neither a shared state nor a test's own code."""
+        return (
+            not self._state.is_shared
+            and self.token_values is None
+            and self.api.is_prompt
+            and self.journal.is_prompt
+        )
+
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request to any path below the broker's prefix."""
         reply = self._handler.handle(request, origin)

@@ -76,7 +76,7 @@ def _make_app() -> WSGIApplication:
     except click.ClickException as error:
         warn(error.format_message())
         raise SystemExit(USAGE_ERROR) from error
-    broker.journal.subscribe(log.answered, survives_reset=True)
+    broker.journal.subscribe(log.answered, survives_reset=True, is_prompt=True)
     if not settings.clients:
         _announce(broker)
     mounts = Mounts()

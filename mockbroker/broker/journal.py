@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, overload
 
 from mockbroker.broker.near_misses import Pattern, assert_seen
@@ -27,6 +28,13 @@ _log = logging.getLogger(__name__)
 
 # It gets each exchange once it is recorded; `Journal.subscribe` says what it may do.
 Subscriber = Callable[[Exchange], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    subscriber: Subscriber
+    survives_reset: bool
+    is_prompt: bool
 
 
 class ExchangeStore(Protocol):
@@ -173,9 +181,9 @@ class Journal(Sequence[Exchange]):
     ) -> None:
         self._store = RecentExchanges(size, size_bytes) if store is None else store
         self.mask = mask
-        # In the order of subscription, each with whether it survives a reset. An immutable tuple,
-        # replaced as a whole: requests read it without a lock.
-        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
+        # In the order of subscription. An immutable tuple, replaced as a whole: requests read it
+        # without a lock.
+        self._subscriptions: tuple[_Subscription, ...] = ()
         self._clearings = 0
         self._lock = threading.Lock()
 
@@ -197,29 +205,38 @@ class Journal(Sequence[Exchange]):
         """
         exchange = self._store.record(make)
         # Outside the lock: a subscriber may read the journal or take its time.
-        for subscriber, _ in self._subscribers:
-            _call(subscriber, exchange)
+        for subscription in self._subscriptions:
+            _call(subscription.subscriber, exchange)
         return exchange
 
     def subscribe(
-        self, subscriber: Subscriber, *, survives_reset: bool = False
+        self, subscriber: Subscriber, *, survives_reset: bool = False, is_prompt: bool = False
     ) -> Callable[[], None]:
         """Call ``subscriber`` with each exchange from now on.
 
         The call is in the thread that serves the request, before the response is sent. It must be
-        thread-safe and short. Its exceptions are logged. Returns a function that ends the
-        subscription; `reset` ends it as well, unless it ``survives_reset``.
+        thread-safe and short; it ``is_prompt`` if it never waits for anything, such as another
+        request. Its exceptions are logged. Returns a function that ends the subscription; `reset`
+        ends it as well, unless it ``survives_reset``.
         """
+        added = _Subscription(subscriber, survives_reset=survives_reset, is_prompt=is_prompt)
         with self._lock:
-            self._subscribers = (*self._subscribers, (subscriber, survives_reset))
+            self._subscriptions = (*self._subscriptions, added)
         return lambda: self._unsubscribe(subscriber)
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether every subscriber is prompt."""
+        return all(each.is_prompt for each in self._subscriptions)
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
         """End a subscription; do nothing if it has ended already."""
         with self._lock:
             # By identity, and into a new tuple: `record` may be walking the old one in another
             # thread.
-            self._subscribers = tuple(s for s in self._subscribers if s[0] is not subscriber)
+            self._subscriptions = tuple(
+                each for each in self._subscriptions if each.subscriber is not subscriber
+            )
 
     def clear(self) -> None:
         """Remove every exchange and number from 1 again; subscriptions continue."""
@@ -231,7 +248,7 @@ class Journal(Sequence[Exchange]):
         """Remove every exchange, number from 1 again, and end the subscriptions of a test."""
         # In this order, so that an old subscriber never sees the numbers begin again.
         with self._lock:
-            self._subscribers = tuple(s for s in self._subscribers if s[1])
+            self._subscriptions = tuple(s for s in self._subscriptions if s.survives_reset)
         self.clear()
 
     @property

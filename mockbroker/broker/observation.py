@@ -98,7 +98,7 @@ class Observation:
         self._lock = threading.Lock()
         self._clearings = journal.clearings
         # The control API may reset the broker. What was seen before still counts.
-        journal.subscribe(self._see, survives_reset=True)
+        journal.subscribe(self._see, survives_reset=True, is_prompt=True)
 
     def _see(self, exchange: Exchange) -> None:
         """Judge one exchange; the journal calls it in the thread of the request."""

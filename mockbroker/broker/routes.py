@@ -86,8 +86,16 @@ class Route:
     """A route of the protected API, made by `ApiRoutes.route`; thread-safe."""
 
     def __init__(
-        self, method: str, path: str, scopes: frozenset[str], answer: Callable[[RouteCall], _Answer]
+        self,
+        method: str,
+        path: str,
+        scopes: frozenset[str],
+        answer: Callable[[RouteCall], _Answer],
+        *,
+        has_handler: bool,
     ) -> None:
+        self.has_handler = has_handler
+        """Whether a function of the test makes the answers."""
         self.method = method
         self.path = path
         self.scopes = scopes
@@ -184,7 +192,8 @@ class ApiRoutes:
         if handler is not None and fixed != _Answer.of(200, None, ()):
             raise TypeError("pass either a handler, which returns all of the answer, or its parts")
         answer = (lambda _: fixed) if handler is None else _answering(handler)
-        route = Route(method.upper(), path, frozenset(scopes), answer)
+        has_handler = handler is not None
+        route = Route(method.upper(), path, frozenset(scopes), answer, has_handler=has_handler)
         self._put((route,))
         return route
 
@@ -207,6 +216,11 @@ class ApiRoutes:
     def errors(self) -> tuple[HandlerError, ...]:
         """The exceptions of handlers, in order. The fixture fails a test that has any."""
         return tuple(self._errors.copy())
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether no route calls a function of the test, which might wait for something."""
+        return not any(route.has_handler for route in self._routes)
 
     def snapshot(self) -> tuple[Route, ...]:
         """Return the routes as they are at this moment."""

@@ -52,6 +52,11 @@ class State(Protocol):
     """
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes may share it; its parts may then wait for it."""
+        ...
+
+    @property
     def tokens(self) -> TokenStore:
         """The tokens that were issued."""
         ...
@@ -132,6 +137,11 @@ class LocalState:
             ClientRegistry(credentials, needs=needs),
             RecentExchanges(limits.exchanges, limits.exchange_bytes),
         )
+
+    @property
+    def is_shared(self) -> bool:
+        """False: no other process knows it."""
+        return False
 
     def refresh(self) -> None:
         """Do nothing: no other process changes it."""

@@ -62,7 +62,7 @@ def mounted_issuers(
             log = RequestLog(broker, file, is_quiet=settings.quiet, is_verbose=settings.verbose_log)
             server.mount(broker, path)
             mount_control(server, broker, own, path)
-            broker.journal.subscribe(log.answered, survives_reset=True)
+            broker.journal.subscribe(log.answered, survives_reset=True, is_prompt=True)
             _announce(path, broker)
         yield
 

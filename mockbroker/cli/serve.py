@@ -55,7 +55,7 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         server.mount(broker)
         mount_control(server, broker, settings)
         # The control API may reset the broker, and the log continues.
-        broker.journal.subscribe(log.answered, survives_reset=True)
+        broker.journal.subscribe(log.answered, survives_reset=True, is_prompt=True)
         yield broker, server
 
 

@@ -151,7 +151,7 @@ class _Service:
         server.mount(self.broker)
         mount_control(server, self.broker, self.settings)
         # The control API may reset the broker, and the log continues.
-        self.broker.journal.subscribe(self.log.answered, survives_reset=True)
+        self.broker.journal.subscribe(self.log.answered, survives_reset=True, is_prompt=True)
         signals.stop_by(server.interrupt)
         on_ready(server.interrupt)
         server.serve_forever()

@@ -75,6 +75,11 @@ class RedisState:
         state.begin()
         return state
 
+    @property
+    def is_shared(self) -> bool:
+        """True, even if this process is the only one at the moment."""
+        return True
+
     def begin(self) -> None:
         """Load the state, and follow its changes from now on. Raises StateError."""
         appliers = {

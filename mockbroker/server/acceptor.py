@@ -1,7 +1,8 @@
-"""Accepting connections, even if the process runs out of file descriptors.
+"""Accepting connections, and the requests of those that wait for one.
 
-A broker under attack, or in a test that opens many connections, must continue to answer.
-An ordinary loop would only fail to accept, again and again, and use all processor time.
+Both go on if the process runs out of file descriptors. A broker under attack, or in a test that
+opens many connections, must continue to answer. An ordinary loop would only fail to accept, again
+and again, and use all processor time.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import socket
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Union
 
-from mockbroker.server.pool import ConnectionPool
+from mockbroker.broker.clock import real_seconds
+from mockbroker.server.intake import IDLE_LIMIT_SECONDS
+from mockbroker.server.pool import ConnectionPool, Turn, Waiting
 from mockbroker.server.ports import held_after, listen_on
 
 __all__ = ["Acceptor"]
@@ -31,15 +35,22 @@ EXTRA_CLOSED = 8
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _log = logging.getLogger(__name__)
 
+# To refuse connections or not, and what to set once that is done.
+_Refusal = tuple[bool, threading.Event]
+
 
 class Acceptor:
     """A loop that accepts connections from a listening socket and passes each to ``take``.
 
+    It also answers the plain requests of the connections that it is to `watch`, one after the
+    other. Threads that each wait for one connection would pass Python's lock to each other with
+    every request, which costs a third of the requests a second with eight connections.
+
     Raises OSError if the process has no descriptors for the loop itself.
 
-    One thread calls `run`. `interrupt` and `set_refusing` may be called from any thread; `close`
-    only after `run` has returned. While it refuses connections, ``listener`` is another socket that
-    holds the port.
+    One thread calls `run`. `interrupt`, `watch` and `set_refusing` may be called from any thread;
+    `close` only after `run` has returned. While it refuses connections, ``listener`` is another
+    socket that holds the port.
     """
 
     def __init__(
@@ -52,10 +63,13 @@ class Acceptor:
         self._take = take
         self._pool = pool
         self._logged_errors: set[int | None] = set()
-        # What the loop is asked to do: to refuse connections or not, or to end (None). Its `put`
-        # takes no lock that a signal handler could wait for.
-        self._orders: SimpleQueue[tuple[bool, threading.Event] | None] = SimpleQueue()
+        # What the loop is asked to do: to refuse connections or not, to watch one, or to end
+        # (None). Its `put` takes no lock that a signal handler could wait for.
+        self._orders: SimpleQueue[Union[_Refusal, Waiting, None]] = SimpleQueue()
         self._is_refusing = False
+        self._runner: int | None = None
+        # Each with the time of its latest request, in that order.
+        self._watched: dict[Waiting, float] = {}
         self.shortages = 0
         """How many connections could not be accepted at first for want of descriptors or memory."""
         # The stack closes what was opened if a later step fails for want of descriptors. `pop_all`
@@ -72,20 +86,25 @@ class Acceptor:
             self._resources = stack.pop_all()
 
     def run(self) -> None:
-        """Accept connections until `interrupt` is called.
+        """Accept connections and answer requests until `interrupt` is called.
 
         It also closes silent connections while others wait for a thread.
         """
+        self._runner = threading.get_ident()
         while True:
             # Python runs signal handlers in the main thread, which may be this one. A signal that
             # the kernel delivers to another thread does not interrupt `select`. The timeout lets
             # the handler run within a second.
             seconds = SHORTAGE_POLL_SECONDS if self._pool.is_crowded else POLL_SECONDS
-            ready = {key.fileobj for key, _ in self._selector.select(seconds)}
-            if self._woken in ready and self._obey():
-                return
-            if self.listener in ready and not self._is_refusing:
-                self._accept()
+            ready = [key for key, _ in self._selector.select(seconds)]
+            for key in ready:
+                if key.data is not None:
+                    self._answer(key.data)
+                elif key.fileobj is self._woken and self._obey():
+                    return
+                elif key.fileobj is self.listener and not self._is_refusing:
+                    self._accept()
+            self._end_idle()
             if self._pool.is_crowded:
                 self._pool.make_room()
 
@@ -93,16 +112,23 @@ class Acceptor:
         """Make `run` return soon. Takes no lock, so a signal handler may call it."""
         self._order(None)
 
+    def watch(self, waiting: Waiting) -> None:
+        """Wait for the next request of a connection, and answer it if that needs no thread."""
+        self._order(waiting)
+
     def set_refusing(self, *, refuses: bool) -> None:
         """Make the port refuse connections, or accept them again; return when it does.
 
         It is done at the next run of the loop if none is running: then it does not wait for long.
         """
+        if self._runner == threading.get_ident():  # by a request that the loop itself answers
+            self._refuse(refuses=refuses)
+            return
         done = threading.Event()
         self._order((refuses, done))
         done.wait(POLL_SECONDS)
 
-    def _order(self, order: tuple[bool, threading.Event] | None) -> None:
+    def _order(self, order: _Refusal | Waiting | None) -> None:
         self._orders.put(order)
         with contextlib.suppress(OSError):
             self._wake_up.send(b".")
@@ -114,7 +140,16 @@ class Acceptor:
         order = self._orders.get()
         if order is None:
             return True
-        refuses, done = order
+        if isinstance(order, tuple):
+            refuses, done = order
+            self._refuse(refuses=refuses)
+            done.set()
+        else:
+            self._selector.register(order.sock, selectors.EVENT_READ, order)
+            self._watched[order] = real_seconds()
+        return False
+
+    def _refuse(self, *, refuses: bool) -> None:
         if refuses and not self._is_refusing:
             self._selector.unregister(self.listener)
             self.listener = held_after(self.listener)
@@ -122,8 +157,33 @@ class Acceptor:
             listen_on(self.listener)
             self._selector.register(self.listener, selectors.EVENT_READ)
         self._is_refusing = refuses
-        done.set()
-        return False
+
+    def _answer(self, waiting: Waiting) -> None:
+        """Answer what has arrived on a watched connection."""
+        try:
+            turn = waiting.answer_at_hand()
+        except OSError:
+            turn = Turn.ENDED
+        except Exception:  # noqa: BLE001 - an exception would end the loop
+            _log.exception("a connection failed by a mistake of the broker's own")
+            turn = Turn.ENDED
+        del self._watched[waiting]
+        if turn is Turn.WAITS:
+            self._watched[waiting] = real_seconds()  # at the end of the order
+            return
+        # Before another thread gets it, or its descriptor is closed and used again.
+        self._selector.unregister(waiting.sock)
+        (self._pool.resume if turn is Turn.NEEDS_THREAD else self._pool.end)(waiting)
+
+    def _end_idle(self) -> None:
+        """Close watched connections that have been idle for `IDLE_LIMIT_SECONDS`."""
+        while self._watched:
+            waiting, since = next(iter(self._watched.items()))
+            if real_seconds() - since < IDLE_LIMIT_SECONDS:
+                return
+            del self._watched[waiting]
+            self._selector.unregister(waiting.sock)
+            self._pool.end(waiting)
 
     def close(self) -> None:
         """Close every descriptor but the listener's.

@@ -17,7 +17,7 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.application import BODY_LIMIT_BYTES
 from mockbroker.server.head_flaws import flaw_in_head
-from mockbroker.server.plain_messages import plain_head
+from mockbroker.server.plain_messages import PlainHead, plain_head
 from mockbroker.server.pool import Phase
 
 __all__ = ["Refused", "RequestReader", "read_message"]
@@ -166,6 +166,28 @@ class RequestReader:
         """Return what h11 has received and not parsed."""
         return b"" if self._parser is None else self._parser.trailing_data[0]
 
+    def receive_at_hand(self) -> bool:
+        """Receive what has arrived on a socket that is ready; return False at its end.
+
+        Raises OSError if the connection is broken.
+        """
+        received = self._sock.recv(RECEIVE_BYTES)
+        self._unread += received
+        return bool(received)
+
+    def plain_head_at_hand(self) -> PlainHead | None:
+        """Return the head of the next request if all of that has been received and it is plain.
+
+        `next_request` then returns the request without a look at the socket.
+        """
+        end = _HEAD_END.search(self._unread)
+        if end is None:
+            return None
+        raw = self._unread[: end.end()]
+        head = None if _flaw_of(raw) else plain_head(raw)
+        is_whole = head is not None and end.end() + head.length <= len(self._unread)
+        return head if is_whole else None
+
     def next_request(self) -> Request | None:
         """Wait for the next request and return it; return None if the peer closed the connection.
 
@@ -201,7 +223,8 @@ class RequestReader:
             if end := _HEAD_END.search(self._head, searched):
                 self._unread = bytes(self._head[end.end() :])
                 del self._head[end.end() :]
-                _check_head(self._head)
+                if flaw := _flaw_of(self._head):
+                    raise flaw
                 return True
             if len(self._head) > HEADER_LIMIT_BYTES:
                 raise Refused(431, _UNREADABLE[431])
@@ -216,14 +239,16 @@ class RequestReader:
         head = plain_head(self._head)
         if head is None or head.length > BODY_LIMIT_BYTES:
             return None
-        while len(self._unread) < head.length:
+        body = bytearray(self._unread)
+        while len(body) < head.length:
             received = self._receive()
-            self._unread += received
+            body += received
             if not received:
+                # h11 says what is missing.
+                self._unread = bytes(body)
                 return None
-        body, self._unread = self._unread[: head.length], self._unread[head.length :]
-        self._plain_body = body
-        return Request(head.method, head.target, head.headers, body)
+        self._plain_body, self._unread = bytes(body[: head.length]), bytes(body[head.length :])
+        return Request(head.method, head.target, head.headers, self._plain_body)
 
     def _parse(self, parser: h11.Connection) -> Request:
         """Parse the complete head with h11, then read the body.
@@ -362,14 +387,15 @@ def _malformed(head: bytearray) -> str:
     return f"{_MALFORMED}: {flaw}" if flaw else _MALFORMED
 
 
-def _check_head(head: bytearray) -> None:
-    """Raise Refused if the head would cost h11 too much processor time."""
+def _flaw_of(head: bytes | bytearray) -> Refused | None:
+    """Return the refusal of a head that would cost h11 too much processor time."""
     if len(head) > HEADER_LIMIT_BYTES:
-        raise Refused(431, _UNREADABLE[431])
+        return Refused(431, _UNREADABLE[431])
     if head.count(b"\n") - 2 > HEADER_LINE_LIMIT:  # 2: the request line and the empty line
-        raise Refused(431, f"more than {HEADER_LINE_LIMIT} header fields")
+        return Refused(431, f"more than {HEADER_LINE_LIMIT} header fields")
     if _MANY_BLANKS.search(head):
-        raise _too_blank()
+        return _too_blank()
+    return None
 
 
 def _origin_form(method: str, target: str) -> str:

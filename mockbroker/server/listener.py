@@ -1,8 +1,9 @@
 """The server: it runs brokers on a port, in a thread or in the foreground.
 
-Each connection has a thread of its own, up to a limit. Therefore a half-open or slow connection
-delays no other, and a fault can act on the socket. Timers use real time, because a test may freeze
-the other clocks.
+Each connection has a thread, up to a limit, from its first byte until it waits for another request,
+and whenever an answer may take time. Therefore a half-open or slow connection delays no other, and
+a fault can act on the socket. The accepting loop answers plain requests of connections that wait.
+Timers use real time, because a test may freeze the other clocks.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
 from mockbroker.server.client_trust import ClientTrust
 from mockbroker.server.mountable import Mountable
-from mockbroker.server.pool import ConnectionPool, Phase
+from mockbroker.server.pool import ConnectionPool, Phase, Waiting
 from mockbroker.server.ports import is_loopback, listen_at
 from mockbroker.server.wire import Connection
 
@@ -75,7 +76,7 @@ class Server:
         self._tls = tls
         self._trust = None if tls is None else ClientTrust(tls.context)
         self._on_refused = on_refused
-        self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
+        self._pool = ConnectionPool(self._serve, self._watch, CONNECTION_LIMIT)
         listener = listen_at(host, port, is_shared=shares_port)
         try:
             # The acceptor needs descriptors of its own. Without them the port must become free
@@ -245,10 +246,19 @@ class Server:
                 return
         self._pool.take(sock)
 
-    def _serve(self, sock: socket.socket) -> None:
-        """Serve a connection; called in a thread of the pool.
+    def _watch(self, waiting: Waiting) -> None:
+        self._acceptor.watch(waiting)
 
-        Raises OSError if the peer closes the connection or the handshake fails.
+    def _is_prompt(self, path: str) -> bool:
+        """Return whether a request for that path can be answered without waiting."""
+        broker = self.mounts.resolve(path)
+        return broker is not None and broker.is_prompt
+
+    def _serve(self, sock: socket.socket) -> Connection | None:
+        """Serve a new connection; called in a thread of the pool.
+
+        Returns the connection if it waits without a thread, and None at its end. Raises
+        OSError if the peer closes the connection or the handshake fails.
         """
         # Without it Nagle's algorithm holds the small pieces of a drip back until the peer
         # acknowledges the one before. Delayed acknowledgements take some 40 ms, which would move
@@ -257,7 +267,10 @@ class Server:
         if isinstance(sock, ssl.SSLSocket):
             self._handshake(sock)
         on_phase = partial(self._pool.note_phase, sock)
-        Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
+        connection = Connection(
+            sock, self._app, self.origin, on_phase, self._on_refused, is_prompt=self._is_prompt
+        )
+        return connection if connection.serve() else None
 
     def _handshake(self, sock: ssl.SSLSocket) -> None:
         """Do the TLS handshake. Raises ssl.SSLError, and reports why, if it fails."""

@@ -30,10 +30,19 @@ class Mountable(Protocol):
         """
         ...
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether `handle` never waits for anything.
+
+        The server may then call it in the thread that watches the other connections.
+        """
+        ...
+
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request that ``origin`` received, the server's scheme, host and port.
 
-        It may block for as long as it needs; each connection has a thread of its own.
+        Unless the broker is prompt, it may block for as long as it needs: the connection has a
+        thread of its own meanwhile.
         """
         ...
 

@@ -1,7 +1,8 @@
 """A bounded pool of threads that serve connections.
 
-Threads, not an event loop: faults block, and a broker serves few connections. The pool keeps slow
-and silent peers from taking every thread.
+A connection has a thread, because faults block, and so do slow and silent peers. The pool keeps
+those from taking every thread. A connection that only waits for its next request leaves its thread
+idle, and the accepting loop waits for all of these connections at once.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import enum
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Protocol, Union
 
 from mockbroker.broker.clock import real_seconds
 
-__all__ = ["ConnectionPool", "Phase"]
+__all__ = ["ConnectionPool", "Phase", "Turn", "Waiting"]
 
 STOP_LIMIT_SECONDS = 5.0
 """How long to wait for each thread at the end; the threads are daemons and cannot hold the process
@@ -43,21 +46,59 @@ class Phase(enum.Enum):
     SENDING = "waits for the peer to take an answer"
 
 
+class Turn(enum.Enum):
+    """What a connection does after its turn in the accepting loop. The values are for people."""
+
+    WAITS = "waits for its next request"
+    NEEDS_THREAD = "has a request that needs a thread"
+    ENDED = "has ended"
+
+
+class Waiting(Protocol):
+    """A connection that waits for its next request without a thread."""
+
+    sock: socket.socket
+
+    def answer_at_hand(self) -> Turn:
+        """Answer what has arrived on the socket, which is ready. Raises OSError if it breaks."""
+        ...
+
+    def serve(self) -> bool:
+        """Serve it in a thread; return whether it waits without one again. False at its end."""
+        ...
+
+
+_Job = Union[socket.socket, Waiting]
+
+
 class ConnectionPool:
     """A pool that serves each connection in a thread, and reuses idle threads.
+
+    ``serve`` serves a new connection. It returns None at its end, or the connection once that waits
+    without a thread; ``watch`` is then called with it. The thread stays reserved for it, until
+    `resume` or `end`.
 
     At ``limit`` connections, or when the system starts no more threads, a new connection waits
     for a thread. `make_room` closes others for it. All methods are thread-safe.
     """
 
-    def __init__(self, serve: Callable[[socket.socket], None], limit: int = 256) -> None:
+    def __init__(
+        self,
+        serve: Callable[[socket.socket], Waiting | None],
+        watch: Callable[[Waiting], None],
+        limit: int = 256,
+    ) -> None:
         self._serve = serve
+        self._watch = watch
         self._limit = limit
-        self._queue: SimpleQueue[socket.socket | None] = SimpleQueue()
-        # `SimpleQueue.put` never blocks, so a connection can be queued under the lock. The two
-        # counters are kept apart from the queue: its size does not say which threads are idle.
-        self._free_count = 0  # idle threads for which no connection is queued
-        self._waiting_count = 0  # connections queued beyond the number of threads
+        # `SimpleQueue.put` never blocks, so a connection can be queued under the lock. Each one in
+        # the queue has a thread that is idle or about to be; the others wait elsewhere.
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._threadless: deque[socket.socket] = deque()
+        # Kept apart from the queue: its size does not say which threads are idle, and which of
+        # those are reserved.
+        self._free_count = 0  # idle threads that no connection has reserved
+        self._reserved: set[socket.socket] = set()  # of the connections that wait elsewhere
         self._threads: set[threading.Thread] = set()
         self._open: dict[socket.socket, None] = {}
         self._silent: dict[socket.socket, tuple[Phase, float]] = {}  # phase, and since when
@@ -75,21 +116,36 @@ class ConnectionPool:
         It never blocks. The connection is closed at once if no thread can ever serve it.
         """
         with self._lock:
+            has_thread = not self._stopping and self._find_thread()
             # Without a single thread no connection would ever be served, so the peer sees the end
             # at once instead of waiting.
-            if self._stopping or not self._find_thread():
+            if self._stopping or not self._threads:
                 sock.close()
                 return
             self._open[sock] = None
-            self._queue.put(sock)
+            if has_thread:
+                self._queue.put(sock)
+            else:
+                self._threadless.append(sock)
+
+    def resume(self, waiting: Waiting) -> None:
+        """Serve a connection in its thread again, which it left to wait."""
+        with self._lock:
+            # A pool that stops closes the connection itself.
+            if not self._stopping:
+                self._reserved.discard(waiting.sock)
+                self._queue.put(waiting)
+
+    def end(self, waiting: Waiting) -> None:
+        """Close a connection that waited, and make its thread available."""
+        self._finish(waiting.sock)
 
     def _find_thread(self) -> bool:
-        """Reserve a thread for one more connection, now or later; return False without any."""
+        """Reserve a thread for one more connection; return False if there is none for it."""
         if self._free_count:
             self._free_count -= 1
-        elif len(self._threads) >= self._limit or not self._add_thread():
-            self._waiting_count += bool(self._threads)
-        return bool(self._threads)
+            return True
+        return len(self._threads) < self._limit and self._add_thread()
 
     def _add_thread(self) -> bool:
         """Start a thread; return whether the system did so. Needs the lock."""
@@ -122,7 +178,7 @@ class ConnectionPool:
         The accepting loop asks before each wait, and calls `make_room` while it is True.
         """
         with self._lock:
-            return self._waiting_count > len(self._leaving)
+            return len(self._threadless) > len(self._leaving)
 
     def make_room(self, extra: int = 0) -> None:
         """Close silent connections for those that wait, and ``extra`` more.
@@ -132,7 +188,7 @@ class ConnectionPool:
         with self._lock:
             # A connection that leaves will free its thread; closing another for it would be one too
             # many.
-            missing = self._waiting_count + extra - len(self._leaving)
+            missing = len(self._threadless) + extra - len(self._leaving)
             for sock in self._closable()[: max(0, missing)]:
                 del self._silent[sock]
                 self._leaving.add(sock)
@@ -180,7 +236,7 @@ class ConnectionPool:
     def note_phase(self, sock: socket.socket, phase: Phase) -> None:
         """Record the state in which a connection is from now on.
 
-        The connection's own thread calls it.
+        The thread that serves the connection calls it.
         """
         with self._lock:
             self._silent.pop(sock, None)
@@ -191,18 +247,27 @@ class ConnectionPool:
 
     def _work(self) -> None:
         """Serve queued connections until the queue holds None."""
-        while (sock := self._queue.get()) is not None:
-            self._serve_one(sock)
-            self._finish(sock)
+        while (job := self._queue.get()) is not None:
+            waiting = self._serve_one(job)
+            if waiting is None:
+                self._finish(job if isinstance(job, socket.socket) else job.sock)
+            else:
+                with self._lock:
+                    self._reserved.add(waiting.sock)
+                # Nothing else of it may be touched from here on: it has another thread.
+                self._watch(waiting)
 
-    def _serve_one(self, sock: socket.socket) -> None:
-        """Serve a connection to its end; log what it raises."""
+    def _serve_one(self, job: _Job) -> Waiting | None:
+        """Serve a connection until it ends, or until it waits; log what it raises."""
         try:
-            self._serve(sock)
+            if isinstance(job, socket.socket):
+                return self._serve(job)
+            return job if job.serve() else None
         except OSError:
             pass  # the peer closed the connection, or the TLS handshake failed
         except Exception:  # noqa: BLE001 - an exception would end the thread
             _log.exception("a connection failed by a mistake of the broker's own")
+        return None
 
     def _finish(self, sock: socket.socket) -> None:
         """Close a connection that has been served, and make its thread available."""
@@ -213,8 +278,9 @@ class ConnectionPool:
             self._open.pop(sock, None)
             self._silent.pop(sock, None)
             self._leaving.discard(sock)
-            if self._waiting_count:
-                self._waiting_count -= 1
+            self._reserved.discard(sock)
+            if self._threadless:
+                self._queue.put(self._threadless.popleft())
             else:
                 self._free_count += 1
         # Outside the lock: the acceptor wakes up and takes the lock at once.
@@ -223,13 +289,17 @@ class ConnectionPool:
     def stop(self) -> None:
         """Close every connection and end every thread; wait at most some seconds for each.
 
-        Callers may be threads of the pool themselves. Later connections are closed at once.
+        Callers may be threads of the pool themselves. Later connections are closed at once. The
+        loop that watched connections has ended before.
         """
         with self._lock:
             self._stopping = True
             threads = tuple(self._threads)
             for sock in self._open:
                 _shut(sock)
+            # They would follow the None in the queue, and no thread would take them.
+            while self._threadless:
+                self._threadless.popleft().close()
             # One None ends one thread; each thread takes exactly one.
             for _ in threads:
                 self._queue.put(None)
@@ -237,6 +307,10 @@ class ConnectionPool:
         # runs in a thread of this pool.
         for thread in set(threads) - {threading.current_thread()}:
             thread.join(STOP_LIMIT_SECONDS)
+        # What was watched has no thread that could close it.
+        with self._lock:
+            while self._reserved:
+                self._reserved.pop().close()
 
 
 # The states in which a connection waits for its peer, in the order of what closing them costs: an

@@ -13,7 +13,7 @@ import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -28,7 +28,7 @@ from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.server.application import ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
 from mockbroker.server.intake import Refused, RequestReader
 from mockbroker.server.plain_messages import plain_response
-from mockbroker.server.pool import Phase
+from mockbroker.server.pool import Phase, Turn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -50,11 +50,24 @@ ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer to send. ``plain`` has its bytes if h11 is not needed for them."""
+
+    request: Request
+    reply: Reply
+    plain: bytes | None
+
+
 class Connection:
-    """A connection that one thread serves from its first byte to its last.
+    """A connection, served by one thread at a time.
 
     ``on_phase`` is called with each new state of the connection, ``on_refused`` with the reason
-    why a request was rejected.
+    why a request was rejected. ``is_prompt`` says whether the application answers requests for that
+    path without waiting for anything.
+
+    Only `answer_at_hand` may be called after `serve` has returned True, and `serve` after that has
+    returned `Turn.NEEDS_THREAD`.
     """
 
     def __init__(
@@ -64,38 +77,105 @@ class Connection:
         origin: str,
         on_phase: Callable[[Phase], None],
         on_refused: Callable[[str], None],
+        *,
+        is_prompt: Callable[[str], bool] = lambda _path: False,
     ) -> None:
-        self._sock = sock
+        self.sock = sock
         self._app = app
         self._origin = origin
         self._on_phase = on_phase
         self._on_refused = on_refused
+        self._is_prompt = is_prompt
+        self._unsent: _Answer | None = None
+        self._path = ""  # of the latest request
         self._reader = RequestReader(sock, on_phase)
         self._certificate = _certificate_of(sock)
 
-    def serve(self) -> None:
-        """Answer requests until one side closes the connection."""
+    def serve(self) -> bool:
+        """Answer requests until one side closes the connection, or it can wait without a thread.
+
+        Returns True in the second case: what follows is probably as plain as what came before.
+        """
         # A broken connection ends like a closed one: the journal already has what was answered.
         with contextlib.suppress(OSError):
             while self._serve_one():
-                pass
+                if self._can_wait_without_thread():
+                    return True
+        return False
 
-    def _serve_one(self) -> bool:
-        """Read and answer one request; return whether another may follow on the connection."""
+    def answer_at_hand(self) -> Turn:
+        """Answer the request that has just arrived, if that needs no waiting.
+
+        The socket must be ready. Raises OSError if the connection breaks.
+        """
         try:
-            request = self._reader.next_request()
-        except Refused as refused:
-            self._refuse(refused)
+            if not self._reader.receive_at_hand():
+                return Turn.ENDED
+        except (
+            BlockingIOError
+        ):  # pragma: no cover - select(2): a ready socket may block all the same
+            return Turn.WAITS
+        head = self._reader.plain_head_at_hand()
+        if head is None or not self._is_prompt(head.target.partition("?")[0]):
+            return Turn.NEEDS_THREAD
+        request = self._reader.next_request()
+        if request is None:  # pragma: no cover - its head is at hand
+            return Turn.ENDED
+        answer = self._answer_to(request)
+        if answer.plain is None or answer.reply.delay_seconds:
+            self._unsent = answer
+            return Turn.NEEDS_THREAD
+        self._on_phase(Phase.SENDING)
+        sent = self._send_at_once(answer.plain)
+        if sent < len(answer.plain):
+            self._unsent = replace(answer, plain=answer.plain[sent:])
+            return Turn.NEEDS_THREAD
+        return Turn.WAITS if self._can_wait_without_thread() else Turn.NEEDS_THREAD
+
+    def _can_wait_without_thread(self) -> bool:
+        """Return whether another thread may wait for the next request; prepare for that if so."""
+        if (
+            not self._reader.is_plain
+            or self._reader.has_unread
+            # Bytes that TLS has decrypted already would not make the socket ready.
+            or isinstance(self.sock, ssl.SSLSocket)
+            or not self._is_prompt(self._path)
+        ):
             return False
-        if request is None:
-            return False
+        self.sock.settimeout(0)
+        self._on_phase(Phase.IDLE)
+        return True
+
+    def _send_at_once(self, data: bytes) -> int:
+        """Send what the system takes without waiting; return how many bytes."""
+        try:
+            return self.sock.send(data)
+        except BlockingIOError:
+            return 0
+
+    def _answer_to(self, request: Request) -> _Answer:
+        """Return the application's answer to a request."""
         request = replace(request, certificate=self._certificate)
+        self._path = request.path
         self._on_phase(Phase.ANSWERING)
         reply = _encoded(self._ask_app(request), request)
         is_plain = self._reader.is_plain and reply.manner is Manner.NORMAL and reply.pieces is None
-        plain = plain_response(reply.response) if is_plain else None
-        self._deliver(request, reply, plain)
-        if plain is not None:
+        return _Answer(request, reply, plain_response(reply.response) if is_plain else None)
+
+    def _serve_one(self) -> bool:
+        """Read and answer one request; return whether another may follow on the connection."""
+        answer, self._unsent = self._unsent, None
+        if answer is None:
+            try:
+                request = self._reader.next_request()
+            except Refused as refused:
+                self._refuse(refused)
+                return False
+            if request is None:
+                return False
+            answer = self._answer_to(request)
+        self._deliver(answer)
+        if answer.plain is not None:
             # Neither side has asked for the connection to be closed.
             return True
         # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
@@ -171,12 +251,10 @@ class Connection:
 
     # Answering
 
-    def _deliver(self, request: Request, reply: Reply, plain: bytes | None) -> None:
-        """Send a reply: wait for its delay, and apply a fault that has no response.
-
-        ``plain`` has the bytes of the response if h11 is not needed for them.
-        """
-        self._sock.settimeout(SEND_LIMIT_SECONDS)
+    def _deliver(self, answer: _Answer) -> None:
+        """Send a reply: wait for its delay, and apply a fault that has no response."""
+        reply = answer.reply
+        self.sock.settimeout(SEND_LIMIT_SECONDS)
         # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
             reply.released.wait(reply.delay_seconds)
@@ -188,14 +266,14 @@ class Connection:
             # Its connection was there before, and closes like one of a server that has ended.
             raise ConnectionAbortedError
         if reply.manner is Manner.RESET:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             raise ConnectionAbortedError
-        if plain is not None:
-            self._send_whole(plain)
+        if answer.plain is not None:
+            self._send_whole(answer.plain)
         elif reply.pieces is not None:
             self._stream(self._reader.parser, reply.response, reply.pieces)
         else:
-            self._write(self._reader.parser, request.method, reply)
+            self._write(self._reader.parser, answer.request.method, reply)
 
     def _stream(self, parser: h11.Connection, head: Response, pieces: Iterable[bytes]) -> None:
         """Send a response piece by piece as the pieces are made, until they end.
@@ -204,10 +282,10 @@ class Connection:
         """
         try:
             # Without a length h11 sends chunks, or to a client of HTTP/1.0 until the end.
-            self._sock.sendall(parser.send(_head(head)) or b"")
+            self.sock.sendall(parser.send(_head(head)) or b"")
             for piece in pieces:
-                self._sock.sendall(parser.send(h11.Data(data=piece)) or b"")
-            self._sock.sendall(parser.send(h11.EndOfMessage()) or b"")
+                self.sock.sendall(parser.send(h11.Data(data=piece)) or b"")
+            self.sock.sendall(parser.send(h11.EndOfMessage()) or b"")
         finally:
             _close(pieces)
 
@@ -224,7 +302,7 @@ class Connection:
         data = parser.send(_head(response)) or b""
         if reply.manner is Manner.CUT_SHORT:
             # The head announces the whole length, so the client can see that the body was cut.
-            self._sock.sendall(data + body[: len(body) // 2])
+            self.sock.sendall(data + body[: len(body) // 2])
             raise ConnectionAbortedError
         pieces = _pieces(body, CHUNKS) if reply.manner is Manner.CHUNKED else [body]
         for piece in filter(None, pieces):
@@ -242,13 +320,13 @@ class Connection:
         # From here on only the peer can delay the connection.
         self._on_phase(Phase.SENDING)
         # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
-        self._sock.sendall(data)
+        self.sock.sendall(data)
 
     def _end_tls(self) -> None:
         """Send the close_notify of TLS, without which a client takes an end for a cut."""
-        if isinstance(self._sock, ssl.SSLSocket):
-            self._sock.settimeout(LINGER_SECONDS)
-            self._sock.unwrap()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.settimeout(LINGER_SECONDS)
+            self.sock.unwrap()
 
     def _drip(self, data: bytes, reply: Reply) -> None:
         """Send the data in small pieces, spread over the time of the reply.
@@ -258,7 +336,7 @@ class Connection:
         for number, piece in enumerate(_pieces(data, DRIP_PIECES)):
             if number:
                 reply.released.wait(reply.spread_seconds / DRIP_PIECES)
-            self._sock.sendall(piece)
+            self.sock.sendall(piece)
 
     def _refuse(self, refused: Refused) -> None:
         """Reject a malformed or oversized request, and close the connection."""
@@ -273,7 +351,7 @@ class Connection:
         response = replace(response, headers=Headers((*response.headers, length)))
         # Only HEAD changes the form of this response, so POST stands for any other method.
         method = "HEAD" if self._reader.is_head_request else "POST"
-        self._sock.settimeout(SEND_LIMIT_SECONDS)
+        self.sock.settimeout(SEND_LIMIT_SECONDS)
         # RFC 9110, 9.3.2: a response to HEAD has no content. A client would read it as the start of
         # the next response.
         self._write(_parser_after(method), method, Reply(response=response))
@@ -285,9 +363,9 @@ class Connection:
             return True
         # Bytes may have reached the kernel that the reader has not received. Closing then sends
         # RST, too.
-        self._sock.settimeout(0)
+        self.sock.settimeout(0)
         try:
-            return bool(self._sock.recv(1))
+            return bool(self.sock.recv(1))
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
 
@@ -298,12 +376,12 @@ class Connection:
         """
         # RFC 9112, 9.6: "To avoid the TCP reset problem, servers typically close a connection in
         # stages. First, the server performs a half-close by closing only the write side".
-        self._sock.shutdown(socket.SHUT_WR)
+        self.sock.shutdown(socket.SHUT_WR)
         until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
         # Both bounds are needed: a fast peer could send for 2 s without end, a slow one forever.
         while unread > 0 and (remaining := until - real_seconds()) > 0:
-            self._sock.settimeout(remaining)
-            data = self._sock.recv(65536)
+            self.sock.settimeout(remaining)
+            data = self.sock.recv(65536)
             if not data:
                 return
             unread -= len(data)

@@ -176,7 +176,7 @@ def accepting(listener_of):
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        pool = ConnectionPool(socket.socket.close)
+        pool = ConnectionPool(socket.socket.close, pytest.fail)
         acceptor = Acceptor(listener_of(listener), accepted.put, pool)
         loop = threading.Thread(target=acceptor.run)
         loop.start()

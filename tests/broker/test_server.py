@@ -76,6 +76,7 @@ class Echo:
         self.places: list[tuple[str, str, str | None] | None] = []
 
     asks_for_certificates = False
+    is_prompt = True
 
     def accepted_certificates(self) -> tuple[str, ...]:
         return ()
@@ -160,7 +161,7 @@ def test_a_mistake_in_serving_one_connection_leaves_the_pool_at_work(caplog):
             raise RuntimeError("a mistake")
         sock.sendall(b"served")
 
-    pool = ConnectionPool(serve, limit=1)
+    pool = ConnectionPool(serve, pytest.fail, limit=1)
     for sent, answer in ((b"!", b""), (b".", b"served")):
         peer, sock = socket.socketpair()
         with peer:

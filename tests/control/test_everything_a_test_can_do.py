@@ -30,6 +30,7 @@ BROKER = {
     "audience": Without("it is the token URL, or what precedes the profile's path in it"),
     "auth": "GET /clients",
     "asks_for_certificates": SERVER_CALLS,
+    "is_prompt": SERVER_CALLS,
     "assert_conforms": "POST /conformance/verify",
     "ca_file": "GET /",
     "clear_scripts": "DELETE /faults",
@@ -92,6 +93,7 @@ JOURNAL = {
     "size": Without("it is given when the broker is made"),
     "size_bytes": Without("it is given when the broker is made"),
     "snapshot": "GET /journal",
+    "is_prompt": SERVER_CALLS,
     "subscribe": "GET /events",
     "total": "GET /journal",
 }

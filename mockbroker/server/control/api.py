@@ -62,6 +62,8 @@ class ControlApi:
         self._watchers = Watchers(broker.journal)
 
     asks_for_certificates = False
+    # Some requests wait for what a client does.
+    is_prompt = False
 
     def accepted_certificates(self) -> Sequence[str]:
         """Return none: the broker itself has them."""

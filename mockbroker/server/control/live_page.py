@@ -65,6 +65,11 @@ class PageAtRoot:
         """Return the certificates that the broker accepts."""
         return self._broker.accepted_certificates()
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the broker is."""
+        return self._broker.is_prompt
+
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request for the page, or pass it on to the broker."""
         if request.path not in self._paths or not self._is_for_page(request):
