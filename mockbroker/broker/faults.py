@@ -463,6 +463,9 @@ class FaultScript:
 
         A fault with a count remains for the answers that follow.
         """
+        # Most requests find none. It is read in one step, so that they need no lock.
+        if not self._waiting:
+            return None
         with self._lock:
             if not self._waiting:
                 return None
@@ -500,6 +503,8 @@ class FaultScript:
     @property
     def is_refusing(self) -> bool:
         """Whether connections are to be refused now."""
+        if not self._waiting:
+            return False  # see `next`
         with self._lock:
             return bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
 

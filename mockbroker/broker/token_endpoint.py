@@ -183,8 +183,9 @@ class TokenEndpoint:
     def _bound_to(self, arrival: Arrival) -> str:
         """Return the thumbprint of the certificate to bind a token to; empty without one."""
         der, profile = arrival.request.certificate, self._mounting.profile
-        binds = bool(profile.certificate_method) and profile.certificate.bound_tokens
-        return thumbprint_of(der) if der and binds else ""
+        if not der or not profile.certificate_method or not profile.certificate.bound_tokens:
+            return ""
+        return thumbprint_of(der)
 
     def _new_value(self, claims: Callable[[], TokenClaims], flaw: TokenFlaw | None) -> str:
         """Return the value of a new token: the test's own, a signed one, or an opaque string.

@@ -82,7 +82,13 @@ def echo_or_raise(text: str, *, err: bool = False) -> None:
     # The stream is passed explicitly: click's own choice would write UTF-8 to an ASCII stream.
     stream = sys.stderr if err else sys.stdout
     try:
-        click.echo(text, file=stream, color=False if os.environ.get("NO_COLOR") else None)
+        if stream.isatty():
+            click.echo(text, file=stream, color=False if os.environ.get("NO_COLOR") else None)
+        else:
+            # As click does it, which first looks for a context and a notebook: a log in a file gets
+            # a line for each request.
+            stream.write(click.unstyle(text) + "\n")
+            stream.flush()
     except BrokenPipeError:
         # Otherwise the flush of the buffer at the exit of Python would fail.
         with contextlib.suppress(OSError):

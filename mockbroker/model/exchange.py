@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from itertools import chain
 
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -92,11 +93,11 @@ class Exchange:
     def size_bytes(self) -> int:
         """The approximate memory of the exchange, in bytes."""
         request, response = self.request, self.response or _NO_RESPONSE
-        strings = [request.method, request.target, *(breach.what for breach in self.breaches)]
-        headers = (*request.headers, *response.headers)
+        fields = chain(request.headers.fields, response.headers.fields)
         # Characters serve as bytes: Python stores Latin-1 strings in one byte for each.
-        size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
-        size += len(request.certificate or b"")
+        size = sum(map(len, chain.from_iterable(fields)))
+        size += len(request.method) + len(request.target) + len(request.certificate or b"")
+        size += sum(len(breach.what) for breach in self.breaches)
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:

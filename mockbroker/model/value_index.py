@@ -64,7 +64,8 @@ class _Anchors:
 
     def add(self, anchor: str, length: int) -> None:
         """Count one more value of that length that begins with the anchor."""
-        self.counts[anchor] += 1
+        # Not by `+=`: a Counter calls a method of Python for a missing key, and most are.
+        self.counts[anchor] = self.counts.get(anchor, 0) + 1
         self._count_length(length, 1)
         if not self.alphabet.issuperset(anchor):
             self.alphabet |= frozenset(anchor)

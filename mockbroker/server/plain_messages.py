@@ -87,17 +87,26 @@ _remembered_head = lru_cache(maxsize=64)(_read_head)
 
 def plain_response(response: Response) -> bytes | None:
     """Return the bytes of a response to a plain request, or None if the response is not plain."""
-    names = [name.lower() for name, _ in response.headers]
+    head = _plain_sent_head(response.status, response.headers, len(response.body))
+    return None if head is None else head + response.body
+
+
+# Responses within one second have the same head. Sound, because the result depends on the immutable
+# arguments alone.
+@lru_cache(maxsize=16)
+def _plain_sent_head(status: int, headers: Headers, length: int) -> bytes | None:
+    """Return the head of a response with a body of that length in bytes; None if not plain."""
+    names = [name.lower() for name, _ in headers]
     is_framed = names.count("content-length") == 1 and _OF_FRAMING.isdisjoint(names)
-    if not is_framed or response.status < _FIRST_FINAL_STATUS or response.status in _WITHOUT_BODY:
+    if not is_framed or status < _FIRST_FINAL_STATUS or status in _WITHOUT_BODY:
         return None
-    if response.headers.get("Content-Length") != str(len(response.body)):
+    if headers.get("Content-Length") != str(length):
         return None
-    head = _head_of(response.status, response.headers)
+    head = _head_of(status, headers)
     # A value with a line break would be a field of its own.
     if head.count("\n") != len(names) + 1 or not _SENT_HEAD.fullmatch(head):
         return None
-    return head.encode("ascii") + b"\r\n" + response.body
+    return head.encode("ascii") + b"\r\n"
 
 
 def _head_of(status: int, fields: Iterable[tuple[str, str]]) -> str:
