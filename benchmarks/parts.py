@@ -140,9 +140,9 @@ PARTS: dict[str, Part] = {
         Part(
             name="servers",
             title="What a token request costs, by server",
-            before="The broker's server (h11, threads, and one loop for plain requests) beside others that "
-            "run the same application: 500 requests in 5 rounds. The figures are microseconds for "
-            "each request, with the client's share.",
+            before="The broker's server (h11, threads, and one loop for plain requests) beside "
+            "others that run the same application: 500 requests in 5 rounds. The figures are "
+            "microseconds for each request, with the client's share.",
             after="Werkzeug's server closes every connection. Speed was not the only reason for "
             "our own server. The others merge repeated headers, which the contract must "
             "distinguish. Their timeouts for idle connections use a clock that tests move.",

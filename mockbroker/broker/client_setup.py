@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.contract.authentication import accepted_methods
+from mockbroker.contract.authentication.signed_assertion import ASSERTION_VARIABLE
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 
@@ -64,21 +65,24 @@ class ClientSetup:
         """A curl command that requests a token, with TLS verification on."""
         # Never -k: a copied command should not teach to switch verification off.
         trusted = ["--cacert", self.ca_file] if self.ca_file else []
-        return shlex.join(["curl", *trusted, *self._curl_options()])
+        return " ".join(map(_quoted, ["curl", *trusted, *self._curl_options()]))
 
     def _curl_options(self) -> list[str]:
         """Return the options of the curl command but those for TLS, and its URL."""
         profile, method = self.profile, accepted_methods(self.profile)[0]
         parameters = profile.example_parameters
         in_url = dict(method.url_parameters(self.credentials))
+        own = method.parameters(self.credentials)
         options = list(method.curl_options(self.credentials))
+        if profile.body == "json":
+            options = _without_form(options, own)
         for name, value in profile.required_headers.items():
             options += ["-H", f"{name}: {'VALUE' if value == '*' else value}"]
         if profile.body == "query":
             options += ["-X", profile.method]
-            in_url = {**parameters, **method.parameters(self.credentials), **in_url}
+            in_url = {**parameters, **own, **in_url}
         elif profile.body == "json":
-            members = {**parameters, **method.parameters(self.credentials)}
+            members = {**parameters, **own}
             options += ["-H", "Content-Type: application/json", "-d", json.dumps(members)]
         else:
             grant = parameters.pop(profile.parameter_names.grant_type, None)
@@ -103,6 +107,21 @@ class ClientSetup:
         values = {name.lower(): json.dumps(value) for name, value in self.variables.items()}
         lines = [f"{name} = {value}".replace("\x7f", "\\u007f") for name, value in values.items()]
         return "\n".join(["[oauth]", *lines, ""])
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it, in which the assertion's variable is expanded."""
+    variable = f'"{ASSERTION_VARIABLE}"'
+    if ASSERTION_VARIABLE not in word:
+        return shlex.quote(word)
+    return variable.join(part and shlex.quote(part) for part in word.split(ASSERTION_VARIABLE))
+
+
+def _without_form(options: list[str], parameters: Mapping[str, str]) -> list[str]:
+    """Return the options of curl without those that put the parameters into a form."""
+    in_form = {f"{name}={value}" for name, value in parameters.items()}
+    pairs = zip(options[::2], options[1::2], strict=True)
+    return [word for pair in pairs if pair[1] not in in_form for word in pair]
 
 
 class _MountedBroker(Protocol):

@@ -14,6 +14,7 @@ from mockbroker.broker.answer_form import member_at
 from mockbroker.broker.client_setup import setup_of
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import PrivateKeyJwt, accepted_methods
+from mockbroker.contract.authentication.signed_assertion import ASSERTION_VARIABLE
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.messages import Headers, Request, Response
@@ -92,7 +93,8 @@ def flaws_of_errors(profile: Profile) -> Iterator[str]:
 def _sent(broker: Broker, command: str, client: Credentials | None = None) -> Response:
     """Send the request of a curl command to the broker, with an assertion if it needs one."""
     if PrivateKeyJwt.name in broker.profile.authentication_methods:
-        command = command.replace("${ASSERTION}", _assertion(broker, client or broker.credentials))
+        made = _assertion(broker, client or broker.credentials)
+        command = command.replace(ASSERTION_VARIABLE, made)
     request = read_pasted(command.encode()).request
     return broker.handle(request, _ORIGIN).response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ from trustme import CA
 
 from mockbroker import Broker, ConfigError, Credentials, Level, Profile
 from mockbroker.broker.client_keys import with_new_key
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.profiles import load_profiles
 from mockbroker.cli.console import banner
 from mockbroker.cli.explain import explain
@@ -490,3 +492,20 @@ def test_explain_cannot_say_how_long_an_assertion_without_iat_lives():
     body = form_of(signed(claims, broker.credentials)).decode()
     head = "POST /token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded"
     assert explain(f"{head}\r\n\r\n{body}".encode(), profile_with()).breaches == ()
+
+
+@pytest.mark.parametrize("body", ["form", "json"])
+def test_the_printed_command_takes_an_assertion_from_a_variable_of_the_shell(body):
+    profile = dataclasses.replace(
+        profile_with(), body=body, parameters={"audience": "$HOME of 'cars'"}
+    )
+    with Broker(profile=profile).running() as broker:
+        command = setup_of(broker).curl
+        done = subprocess.run(  # noqa: S603 - the command that a user would paste
+            ["/bin/sh", "-c", f"{command} -s"],
+            env={**os.environ, "ASSERTION": signed(claims_for(broker), broker.credentials)},
+            capture_output=True,
+            check=True,
+        )
+        assert "access_token" in json.loads(done.stdout), broker.journal[-1].breaches
+        assert broker.journal[-1].breaches == ()

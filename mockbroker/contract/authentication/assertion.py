@@ -9,6 +9,7 @@ from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import sent_twice
 from mockbroker.contract.authentication.signed_assertion import (
     ASSERTION_TYPE,
+    ASSERTION_VARIABLE,
     assertion_in,
     verifying_key,
 )
@@ -73,7 +74,7 @@ class PrivateKeyJwt(AuthenticationMethod):
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the parameters, with a placeholder for the assertion, which lives for minutes."""
         del credentials
-        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "${ASSERTION}"}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": ASSERTION_VARIABLE}
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
         """Return curl's ``--data-urlencode`` for both parameters."""

@@ -14,10 +14,19 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["ASSERTION_TYPE", "SignedAssertion", "assertion_in", "proven_use", "verifying_key"]
+__all__ = [
+    "ASSERTION_TYPE",
+    "ASSERTION_VARIABLE",
+    "SignedAssertion",
+    "assertion_in",
+    "proven_use",
+    "verifying_key",
+]
 
 # RFC 7523, 2.2.
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_VARIABLE = "${ASSERTION}"
+"""What stands for an assertion in a command: it lives for minutes, so the user makes one."""
 _PARTS = 3
 
 
