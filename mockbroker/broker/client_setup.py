@@ -15,7 +15,7 @@ from mockbroker.contract.authentication.signed_assertion import ASSERTION_VARIAB
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 
-__all__ = ["ClientSetup", "filled_variable", "setup_of"]
+__all__ = ["ClientSetup", "MountedBroker", "filled_variable", "setup_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,24 +124,38 @@ def _without_form(options: list[str], parameters: Mapping[str, str]) -> list[str
     return [word for pair in pairs if pair[1] not in in_form for word in pair]
 
 
-class _MountedBroker(Protocol):
-    """What the settings of an application are taken from."""
+class MountedBroker(Protocol):
+    """What the settings of an application are taken from.
+
+    The URLs and the audience raise RuntimeError if the broker is not mounted.
+    """
 
     @property
-    def token_url(self) -> str: ...
+    def token_url(self) -> str:
+        """The URL of the token endpoint, with its query if the profile has one."""
+
     @property
-    def api_url(self) -> str: ...
+    def api_url(self) -> str:
+        """The URL below which the API is."""
+
     @property
-    def audience(self) -> str: ...
+    def audience(self) -> str:
+        """What a signed assertion has to name as ``aud``."""
+
     @property
-    def ca_file(self) -> str | None: ...
+    def ca_file(self) -> str | None:
+        """The path of the CA certificate; None without TLS."""
+
     @property
-    def credentials(self) -> Credentials: ...
+    def credentials(self) -> Credentials:
+        """The first client."""
+
     @property
-    def profile(self) -> Profile: ...
+    def profile(self) -> Profile:
+        """The provider that the broker stands for."""
 
 
-def setup_of(broker: _MountedBroker, credentials: Credentials | None = None) -> ClientSetup:
+def setup_of(broker: MountedBroker, credentials: Credentials | None = None) -> ClientSetup:
     """Return the settings of an application that uses the broker, by default as its first client.
 
     Raises RuntimeError if the broker is not mounted, because it then has no URLs.

@@ -31,10 +31,10 @@ from mockbroker.cli.explain import explain
 from mockbroker.cli.made_broker import make_broker
 from mockbroker.cli.observed_app import app_environment
 from mockbroker.cli.published_files import published
-from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.contract.authentication.public_keys import public_keys_in
 from mockbroker.model.assertion_rules import ALGORITHMS, AssertionRules
 from mockbroker.model.masking import secret_forms
+from tests.broker.serving import serve_settings
 from tests.broker.stores import BOTH
 from tests.broker.wrong_assertions import (
     RIGHT,
@@ -370,23 +370,8 @@ def signed_toml(tmp_path):
     return path
 
 
-def serve_settings(path, **changes):
-    settings = {
-        "host": "127.0.0.1",
-        "port": 0,
-        "clients": (Credentials("shop", "s3cr:et"),),
-        "expires_in": None,
-        "profile": "signed",
-        "lenient": False,
-        "tls": False,
-        "journal": None,
-        "config": path,
-    }
-    return ServeSettings(**{**settings, **changes})
-
-
 def test_serve_writes_the_key_into_a_file_and_prints_its_id(signed_toml, tmp_path):
-    settings = serve_settings(signed_toml, key_out=tmp_path / "key.pem")
+    settings = serve_settings(signed_toml, "signed", key_out=tmp_path / "key.pem")
     broker = mounted(make_broker(settings))
     with published(settings, broker):
         assert (tmp_path / "key.pem").read_text() == broker.credentials.private_key
@@ -405,38 +390,13 @@ def test_serve_writes_the_key_into_a_file_and_prints_its_id(signed_toml, tmp_pat
 def test_serve_takes_the_keys_of_a_file(signed_toml, tmp_path):
     own = with_new_key(Credentials("shop", ""), "ES256", number=7)
     (tmp_path / "keys.json").write_text(own.public_keys)
-    settings = serve_settings(signed_toml, client_key=tmp_path / "keys.json")
+    settings = serve_settings(signed_toml, "signed", client_key=tmp_path / "keys.json")
     broker = mounted(make_broker(settings))
     assert sent(broker, form_of(signed(claims_for(broker), own))).breaches == ()
     assert "key id" not in banner(broker)
     keyed = dataclasses.replace(settings, key_out=tmp_path / "key.pem")
     with pytest.raises(click.ClickException, match="has made no key"), published(keyed, broker):
         pass
-
-
-BAD_KEY_FILES = {
-    "missing": (None, "No such file"),
-    "binary": (b"\xff\xfe", "not text"),
-    "a word": (b"something", "neither a JWK Set nor PEM"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_KEY_FILES)
-def test_a_key_file_that_cannot_be_used_is_one_sentence(name, signed_toml, tmp_path):
-    content, words = BAD_KEY_FILES[name]
-    path = tmp_path / "keys"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(click.ClickException) as error:
-        make_broker(serve_settings(signed_toml, client_key=path))
-    assert error.value.message.startswith(f"--client-key {path}: ")
-    assert words in error.value.message
-
-
-def test_a_key_file_needs_a_profile_with_keys(tmp_path):
-    settings = serve_settings(None, profile="rfc6749", client_key=tmp_path / "keys")
-    with pytest.raises(click.ClickException, match="profile rfc6749 have no key"):
-        make_broker(settings)
 
 
 ODD = [

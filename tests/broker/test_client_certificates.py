@@ -27,13 +27,13 @@ from mockbroker.cli.made_broker import make_broker
 from mockbroker.cli.observed_app import app_environment
 from mockbroker.cli.published_files import published
 from mockbroker.cli.serve import listening
-from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.contract import clauses
 from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.metadata import Metadata
 from tests.broker.client_certificates import der_of, own_certificate
+from tests.broker.serving import serve_settings
 from tests.broker.stores import BOTH
 
 STORES = BOTH
@@ -483,24 +483,10 @@ def mutual_toml(tmp_path):
     return path
 
 
-def serve_settings(path, **changes):
-    settings = {
-        "host": "127.0.0.1",
-        "port": 0,
-        "clients": (Credentials("shop", "s3cr:et"),),
-        "expires_in": None,
-        "profile": "mutual",
-        "lenient": False,
-        "tls": False,
-        "journal": None,
-        "config": path,
-    }
-    return ServeSettings(**{**settings, **changes})
-
-
 def test_serve_speaks_tls_and_writes_certificate_and_key(mutual_toml, tmp_path):
     settings = serve_settings(
         mutual_toml,
+        "mutual",
         cert_out=tmp_path / "client.pem",
         key_out=tmp_path / "client.key",
         ca_out=tmp_path,
@@ -525,7 +511,7 @@ def test_serve_speaks_tls_and_writes_certificate_and_key(mutual_toml, tmp_path):
 def test_serve_takes_the_certificate_of_a_file(mutual_toml, tmp_path):
     own = own_certificate("shop")
     (tmp_path / "own.pem").write_text(own.pem)
-    settings = serve_settings(mutual_toml, client_cert=tmp_path / "own.pem")
+    settings = serve_settings(mutual_toml, "mutual", client_cert=tmp_path / "own.pem")
     broker = mounted(make_broker(settings))
     assert sent(broker, own.der).breaches == ()
     assert "--cert client.pem --key client.key" in banner(broker)
@@ -535,33 +521,8 @@ def test_serve_takes_the_certificate_of_a_file(mutual_toml, tmp_path):
             pass
 
 
-BAD_FILES = {
-    "missing": (None, "No such file"),
-    "binary": (b"\xff\xfe", "not text"),
-    "a word": (b"something", "is not PEM"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_a_certificate_file_that_cannot_be_used_is_one_sentence(name, mutual_toml, tmp_path):
-    content, words = BAD_FILES[name]
-    path = tmp_path / "own.pem"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(click.ClickException) as error:
-        make_broker(serve_settings(mutual_toml, client_cert=path))
-    assert error.value.message.startswith(f"--client-cert {path}: ")
-    assert words in error.value.message
-
-
-def test_a_certificate_file_needs_a_profile_with_certificates(tmp_path):
-    settings = serve_settings(None, profile="rfc6749", client_cert=tmp_path / "own.pem")
-    with pytest.raises(click.ClickException, match="profile rfc6749 have no certificate"):
-        make_broker(settings)
-
-
 def test_a_further_issuer_with_certificates_needs_tls(mutual_toml):
-    settings = serve_settings(mutual_toml, profile="rfc6749", issuers=(("/shop", "mutual"),))
+    settings = serve_settings(mutual_toml, "rfc6749", issuers=(("/shop", "mutual"),))
     with pytest.raises(click.UsageError, match=r"--issuer /shop: .* needs TLS; add --tls"):
         make_issuers(settings)
     assert set(make_issuers(dataclasses.replace(settings, tls=True))) == {"/shop"}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import cast
 
+from mockbroker.contract.authentication.problem import Problem
 from mockbroker.contract.authentication.public_keys import fits, public_keys_in
 from mockbroker.contract.authentication.signed_assertion import (
     ASSERTION_TYPE,
@@ -25,7 +25,7 @@ from mockbroker.model.masking import shown
 from mockbroker.model.placeholders import placeholder_in, stands_for_nothing
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["Part", "Problem", "problems_in"]
+__all__ = ["SLACK_SECONDS", "Part", "problems_in"]
 
 SLACK_SECONDS = 5
 """The room that a clock which is off needs at least, in seconds."""
@@ -46,16 +46,6 @@ class Part(enum.Enum):
     LIFETIME = enum.auto()
     JTI = enum.auto()
     CLOCK = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A problem of one part: what was observed, what was expected, and the likely mistake."""
-
-    part: Part
-    what: str
-    expected: str
-    hint: str
 
 
 def problems_in(request: TokenRequest, expected: TokenExpectation) -> tuple[Problem, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mockbroker.contract.authentication.client_certificate import (
     ClientCertificate,
     certificates_in,
     presented_certificate,
 )
+from mockbroker.contract.authentication.problem import Problem
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS
 from mockbroker.model.credentials import Credentials
@@ -19,7 +19,6 @@ from mockbroker.model.token_request import TokenRequest
 
 __all__ = [
     "CertificatePart",
-    "CertificateProblem",
     "is_certificate_of",
     "other_credentials",
     "problems_in",
@@ -31,16 +30,6 @@ class CertificatePart(enum.Enum):
 
     PRESENTED = enum.auto()
     CLIENT_ID = enum.auto()
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateProblem:
-    """A problem of one part: what was observed, what was expected, and the likely mistake."""
-
-    part: CertificatePart
-    what: str
-    expected: str
-    hint: str
 
 
 def is_certificate_of(
@@ -60,7 +49,7 @@ def is_certificate_of(
     )
 
 
-def problems_in(request: TokenRequest, expected: TokenExpectation) -> Iterator[CertificateProblem]:
+def problems_in(request: TokenRequest, expected: TokenExpectation) -> Iterator[Problem]:
     """Yield the problems of the certificate and of the client_id, at most one of each."""
     der = request.message.certificate
     if der == b"":
@@ -91,7 +80,7 @@ def _owner(presented: ClientCertificate, expected: TokenExpectation) -> Credenti
     return next(clients, None)
 
 
-def _missing(request: TokenRequest) -> CertificateProblem:
+def _missing(request: TokenRequest) -> Problem:
     """Return the problem of a request without a certificate."""
     secret = bool(request.authorizations or request.places_of_secret)
     instead = "it has a secret in its place; " if secret else ""
@@ -99,7 +88,7 @@ def _missing(request: TokenRequest) -> CertificateProblem:
         f"no client certificate was presented: {instead}give certificate and private key to the "
         "HTTP client, such as cert=(certificate_file, key_file) of requests, and use https"
     )
-    return CertificateProblem(
+    return Problem(
         CertificatePart.PRESENTED,
         "the connection has no client certificate",
         "TLS with the client's registered certificate",
@@ -109,10 +98,10 @@ def _missing(request: TokenRequest) -> CertificateProblem:
 
 def _unknown(
     presented: ClientCertificate, request: TokenRequest, expected: TokenExpectation
-) -> CertificateProblem:
+) -> Problem:
     """Return the problem of a certificate that no client has registered."""
     named = shown(presented.name)
-    return CertificateProblem(
+    return Problem(
         CertificatePart.PRESENTED,
         f"the certificate of {named} is registered for no client",
         "the client's registered certificate",
@@ -142,7 +131,7 @@ def _likely_mistake(
     return f"register the certificate of {named} with the client_id of its client"
 
 
-def _client_id(request: TokenRequest, owner: Credentials | None) -> Iterator[CertificateProblem]:
+def _client_id(request: TokenRequest, owner: Credentials | None) -> Iterator[Problem]:
     """Yield the problem of a client_id that is missing, repeated, or that of another client."""
     ids = request.values("client_id")
     wanted = "the client's client_id in the body, once"
@@ -152,11 +141,11 @@ def _client_id(request: TokenRequest, owner: Credentials | None) -> Iterator[Cer
             f"{what}; a certificate does not name the client for the broker: send client_id as a "
             "parameter of the form, once"
         )
-        yield CertificateProblem(CertificatePart.CLIENT_ID, what, wanted, hint)
+        yield Problem(CertificatePart.CLIENT_ID, what, wanted, hint)
     elif owner is not None and ids[0] != owner.client_id:
         what = "client_id is not that of the client whose certificate was presented"
         hint = (
             f"the certificate is that of client {shown(owner.client_id)}, and client_id is "
             f"{shown(ids[0])}; use certificate and client_id of the same client"
         )
-        yield CertificateProblem(CertificatePart.CLIENT_ID, what, wanted, hint)
+        yield Problem(CertificatePart.CLIENT_ID, what, wanted, hint)

@@ -6,13 +6,9 @@ Each part of an assertion has a clause. `problems_in` finds what is wrong with e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from mockbroker.contract.authentication import (
-    PrivateKeyJwt,
-    accepted_methods,
-    method_in,
-    where_profile_authenticates,
-)
+from mockbroker.contract.authentication import PrivateKeyJwt
 from mockbroker.contract.authentication.assertion_problems import (
     SLACK_SECONDS,
     Part,
@@ -29,8 +25,8 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.method_chapters import applies_with, judge_of_part, judged_by
 from mockbroker.model.exchange import Exchange
-from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = [
@@ -47,29 +43,14 @@ __all__ = [
 ]
 
 
-def _applies_to(profile: Profile) -> str:
-    """Return why the chapter does not apply to a profile; empty if it does."""
-    if any(isinstance(method, PrivateKeyJwt) for method in accepted_methods(profile)):
-        return ""
-    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
-
-
-def _judge(part: Part) -> TokenRequestJudge:
-    """Return the judge of one part of the assertion."""
-
-    def flaws(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-        if isinstance(method_in(request, expected.profile), PrivateKeyJwt):
-            for problem in problems_in(request, expected):
-                if problem.part is part:
-                    yield Flaw(problem.what, problem.expected)
-
-    return TokenRequestJudge(flaws)
+_applies_to = applies_with(PrivateKeyJwt)
+_judge = partial(judge_of_part, PrivateKeyJwt, problems_in)
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials of another method beside the assertion, and the assertion in the URL."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
-    is_judged = isinstance(method_in(request, expected.profile), PrivateKeyJwt)
+    is_judged = judged_by(PrivateKeyJwt, request, expected) is not None
     if not is_judged or not request.values("client_assertion"):
         return
     places = ["an Authorization header"] if request.authorizations else []

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 
 from mockbroker.contract.authentication import (
     Basic,
-    accepted_methods,
-    method_in,
     recognise,
-    where_profile_authenticates,
 )
 from mockbroker.contract.clause import (
     Clause,
@@ -27,6 +24,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, is_accepted, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.method_chapters import applies_with, judged_by
 from mockbroker.model.authorization import (
     Authorization,
     decode_leniently,
@@ -44,17 +42,7 @@ __all__ = ["BASE64", "CLAUSES", "CREDENTIALS", "NETRC", "ONLY", "SCHEME", "UTF8"
 _ONE_BASIC = "one Authorization header with scheme Basic"
 
 
-def _applies_to(profile: Profile) -> str:
-    """Return why the chapter does not apply to a profile; empty if it does."""
-    if any(isinstance(method, Basic) for method in accepted_methods(profile)):
-        return ""
-    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
-
-
-def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None:
-    """Return the variant of Basic by which the request is judged, or None."""
-    method = method_in(request, expected.profile)
-    return method if isinstance(method, Basic) else None
+_applies_to = applies_with(Basic)
 
 
 def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -62,7 +50,7 @@ def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator
 
     Several headers and a wrong scheme are two flaws, because each needs a fix of its own.
     """
-    if _basic_in(request, expected) is None:
+    if judged_by(Basic, request, expected) is None:
         return
     count = len(request.authorizations)
     if count != 1:
@@ -111,7 +99,7 @@ def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator
     It looks at alphabet, padding and line breaks, not at what was encoded.
     """
     header = _basic_header(request)
-    if _basic_in(request, expected) is None or header is None:
+    if judged_by(Basic, request, expected) is None or header is None:
         return
     encoded = header.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
     if not is_standard_base64(encoded):
@@ -132,7 +120,7 @@ def _what_base64(encoded: str) -> str:
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials that match no registered client."""
     # Credentials that are not Base64 break basic.base64, those in another charset basic.utf8.
-    basic = _basic_in(request, expected)
+    basic = judged_by(Basic, request, expected)
     if basic is None or _basic_octets(request) is None or _charset_is_wrong(request, expected):
         return
     if not any(basic.presents(request, pair) for pair in expected.credentials):
@@ -149,7 +137,7 @@ def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool:
     """Return whether the only mistake in the credentials is their charset."""
-    basic, decoded = _basic_in(request, expected), _basic_octets(request)
+    basic, decoded = judged_by(Basic, request, expected), _basic_octets(request)
     if basic is None or decoded is None:
         return False
     if any(basic.presents(request, pair) for pair in expected.credentials):
@@ -181,7 +169,7 @@ def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
-    if _basic_in(request, expected) is None or not request.authorizations:
+    if judged_by(Basic, request, expected) is None or not request.authorizations:
         return
     if request.places_of_secret:
         what = f"the credentials are also in the {' and '.join(request.places_of_secret)}"

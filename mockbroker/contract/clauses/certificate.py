@@ -6,13 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from mockbroker.contract.authentication import (
-    ClientCertificateMethod,
-    accepted_methods,
-    method_in,
-    where_profile_authenticates,
-)
+from mockbroker.contract.authentication import ClientCertificateMethod
 from mockbroker.contract.authentication.certificate_problems import (
     CertificatePart,
     other_credentials,
@@ -31,6 +27,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.method_chapters import applies_with, judge_of_part, judged_by
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
@@ -39,11 +36,8 @@ from mockbroker.model.token_request import TokenRequest
 __all__ = ["API", "CLAUSES", "CLIENT_ID", "ONLY", "PRESENTED"]
 
 
-def _applies_to(profile: Profile) -> str:
-    """Return why the chapter does not apply to a profile; empty if it does."""
-    if any(isinstance(method, ClientCertificateMethod) for method in accepted_methods(profile)):
-        return ""
-    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
+_applies_to = applies_with(ClientCertificateMethod)
+_judge = partial(judge_of_part, ClientCertificateMethod, problems_in)
 
 
 def _binds_tokens(profile: Profile) -> str:
@@ -53,22 +47,10 @@ def _binds_tokens(profile: Profile) -> str:
     return f"profile {profile.name} binds no token to a certificate"
 
 
-def _judge(part: CertificatePart) -> TokenRequestJudge:
-    """Return the judge of one part."""
-
-    def flaws(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-        if isinstance(method_in(request, expected.profile), ClientCertificateMethod):
-            for problem in problems_in(request, expected):
-                if problem.part is part:
-                    yield Flaw(problem.what, problem.expected)
-
-    return TokenRequestJudge(flaws)
-
-
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials of another method beside the certificate."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
-    is_judged = isinstance(method_in(request, expected.profile), ClientCertificateMethod)
+    is_judged = judged_by(ClientCertificateMethod, request, expected) is not None
     others = other_credentials(request)
     if is_judged and request.message.certificate and others:
         what = f"the request also has {' and '.join(others)}"

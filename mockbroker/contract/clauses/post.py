@@ -13,8 +13,6 @@ from mockbroker.contract.authentication import (
     PublicClient,
     Query,
     accepted_methods,
-    method_in,
-    where_profile_authenticates,
 )
 from mockbroker.contract.clause import (
     Clause,
@@ -32,6 +30,7 @@ from mockbroker.contract.clauses.request import (
     token_request_seen,
 )
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.method_chapters import applies_with, judged_by
 from mockbroker.contract.profile_words import argument_for, body_in_words
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.profile import Profile
@@ -40,17 +39,7 @@ from mockbroker.model.token_request import TokenRequest
 __all__ = ["CLAUSES", "CREDENTIALS", "ONLY"]
 
 
-def _applies_to(profile: Profile) -> str:
-    """Return why the chapter does not apply to a profile; empty if it does."""
-    if any(isinstance(method, Body) for method in accepted_methods(profile)):
-        return ""
-    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
-
-
-def _judged_as(request: TokenRequest, expected: TokenExpectation) -> Body | None:
-    """Return the method by which the request is judged if it belongs to this chapter."""
-    method = method_in(request, expected.profile)
-    return method if isinstance(method, Body) else None
+_applies_to = applies_with(Body)
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -58,7 +47,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
     The flaw names the place where they are instead, because the fix depends on it.
     """
-    method = _judged_as(request, expected)
+    method = judged_by(Body, request, expected)
     if method is None or any(method.presents(request, pair) for pair in expected.credentials):
         return
     where = method.where
@@ -77,7 +66,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
-    method = _judged_as(request, expected)
+    method = judged_by(Body, request, expected)
     if method is None or not method.is_used_in(request):
         return
     places = ["Authorization header"] if request.authorizations else []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.client_setup import MountedBroker
 from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import Journal
@@ -22,7 +23,7 @@ from mockbroker.model.profile import Profile, TokenPolicy
 __all__ = ["ControlledBroker"]
 
 
-class ControlledBroker(Protocol):
+class ControlledBroker(MountedBroker, Protocol):
     """A broker that can be controlled. Thread-safe."""
 
     agreed_paths: Sequence[str]
@@ -41,12 +42,6 @@ class ControlledBroker(Protocol):
     @property
     def api_scripted(self) -> tuple[Fault, ...]: ...
     @property
-    def api_url(self) -> str: ...
-    @property
-    def audience(self) -> str: ...
-    @property
-    def ca_file(self) -> str | None: ...
-    @property
     def clock(self) -> SupportsClock: ...
     @property
     def control_url(self) -> str: ...
@@ -58,8 +53,6 @@ class ControlledBroker(Protocol):
     def shares_state(self) -> bool: ...
     @property
     def token_endings(self) -> int: ...
-    @property
-    def token_url(self) -> str: ...
     @property
     def tokens(self) -> tuple[AccessToken, ...]: ...
 
