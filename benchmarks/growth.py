@@ -90,7 +90,7 @@ def journal_file(broker: Broker) -> Iterator[None]:
 
 
 def resident_mib() -> float:
-    """How much memory this process takes, in MiB; NaN where there is no /proc."""
+    """How much memory this process takes, in MiB; NaN on a system without /proc."""
     status = Path("/proc/self/status")
     if not status.exists():
         return float("nan")

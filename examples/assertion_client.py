@@ -44,7 +44,7 @@ class AssertionTokenManager(TokenManager):
         super().__init__(
             token_url,
             client_id,
-            "",  # there is no secret
+            "",  # the key replaces the secret
             scope=scope,
             parameters=parameters,
             timeout=timeout,

@@ -99,7 +99,7 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package stays fast.
 
-    There is no __dir__ that lists these names: freezegun reads every name that dir() has of every
+    No __dir__ lists these names: freezegun reads every name that dir() has of every
     module, and would import Flask at the first freeze of each project that has the plugin.
     """
     if name not in _PLACES:

@@ -44,7 +44,7 @@ BANNED = (
     r"lives? by",
     r"(come|came|become|became) of",
     r"for ever",
-    r"(?<!there )(is|are) no (?!longer\b|more than\b)\w+",
+    r"(is|are) no (?!longer\b|more than\b)\w+",
     r"whole numbers?",
     r"tells?",
     r"told",
@@ -66,13 +66,15 @@ def test_a_text_is_plain(path):
     assert found == {}, "words that style rules out, by line"
 
 
-@pytest.mark.parametrize("text", ["Nobody waits.", "it is no token", "told and mended"])
+@pytest.mark.parametrize(
+    "text", ["Nobody waits.", "it is no token", "There is no token.", "told and mended"]
+)
 def test_the_pattern_finds_what_it_is_for(text):
     assert PATTERN.search(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["it is no longer valid", "there is no header", "the broker recommends", "strange"]
+    "text", ["it is no longer valid", "the header is missing", "the broker recommends", "strange"]
 )
 def test_the_pattern_leaves_other_words_alone(text):
     assert not PATTERN.search(text)

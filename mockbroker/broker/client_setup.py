@@ -52,8 +52,9 @@ class ClientSetup:
     @property
     def variables(self) -> Mapping[str, str]:
         """The settings in use, as environment variables; without the private key."""
-        # Without TLS there is no CA file, and without a key no id. An empty variable would make
-        # some clients fail. A key in PEM has several lines, which a file of variables cannot hold.
+        # Without TLS the broker has no CA file, and without a key no id. An empty variable would
+        # make some clients fail. A key in PEM has several lines, which a file of variables cannot
+        # hold.
         return {
             name.upper(): value
             for name, value in self.settings.items()

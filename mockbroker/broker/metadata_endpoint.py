@@ -81,7 +81,7 @@ class MetadataEndpoint:
             ],
             "grant_types_supported": ["client_credentials"],
             # RFC 8414, 2: it is required, and by 3.2 no list is empty. Without an authorization
-            # endpoint there is no response; "none" is the registered name for that.
+            # endpoint no response has a type; "none" is the registered name for that.
             "response_types_supported": ["none"],
         }
         jwks_path = self._mounting.jwks_path_for(request.path)

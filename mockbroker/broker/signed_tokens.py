@@ -40,7 +40,7 @@ class TokenClaims:
     bound_to: str = ""
 
     def members(self) -> dict[str, Any]:
-        """Return the claims of RFC 9068, 2.2; without a scope there is no such claim."""
+        """Return the claims of RFC 9068, 2.2; without a scope they have no such claim."""
         return {
             "iss": self.issuer,
             # RFC 9068, 2.2: without a resource owner "the value of "sub" SHOULD correspond to an

@@ -108,7 +108,7 @@ def _url_path(profile: Profile) -> str:
 def _grant(profile: Profile) -> str:
     """Return the sentence on the grant type."""
     if not profile.grant_type:
-        return "There is no grant_type."
+        return "A token request has no grant_type."
     return f"The grant_type is {profile.grant_type}."
 
 

@@ -103,7 +103,7 @@ class _LogLines:
     def begin(self, number: int, total: int, clause_id: str) -> None:
         # One tuple, replaced as a whole: the thread that logs never sees a half of it.
         self._current = (number, total, clause_id)
-        # Started by the first clause: before it there is no position to print.
+        # Started by the first clause: before it the run has no position to print.
         if not (self._thread.is_alive() or self._ended.is_set()):
             self._thread.start()
 

@@ -190,7 +190,7 @@ def _no_media_type(request: TokenRequest, wanted: str) -> str:
         plain = re.sub(r"[^a-z]", "", name.lower())
         if name.lower() != "content-type" and get_close_matches(plain, ["contenttype"], cutoff=0.8):
             return f"the header is named {shown(name)!r}; its name is Content-Type: send {wanted}"
-    return f"there is no Content-Type; send Content-Type: {wanted}"
+    return f"Content-Type is missing; send Content-Type: {wanted}"
 
 
 def _wrong_media_type(declared: str, has_grant: bool) -> str:  # noqa: FBT001 - a fact about the body
@@ -241,7 +241,7 @@ def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     if values:
         return _wrong_value(values[0], grant)
     if place == "query":
-        return f"there is no {name} in the query of the URL; send {grant}"
+        return f"{name} is missing in the query of the URL; send {grant}"
     if name in request.names_in_query:
         return ""
     if not request.message.body.strip():

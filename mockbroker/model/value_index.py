@@ -59,7 +59,7 @@ class _Anchors:
     lengths: Counter[int] = field(default_factory=Counter)
     longest_first: tuple[int, ...] = ()
     alphabet: frozenset[str] = frozenset()
-    # This pattern matches nothing: there is no anchor yet.
+    # This pattern matches nothing, because the index has no anchor yet.
     runs: re.Pattern[str] = re.compile(r"(?!)")
 
     def add(self, anchor: str, length: int) -> None:

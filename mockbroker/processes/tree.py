@@ -366,7 +366,7 @@ def _table() -> list[Process]:
 
 
 def _process_of(pid: int) -> Process | None:
-    """Return the row of one process on Linux; None if there is no such process."""
+    """Return the row of one process on Linux; None if the process is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes().decode("utf-8", "replace")
     except OSError:

@@ -358,7 +358,7 @@ def _lines(text: str, top: int, *, is_bad: bool = False) -> tuple[tuple[_TextLin
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     """Return the lifetimes of the tokens as bars; empty if no time passes in the timeline."""
-    # Without any time there is no scale for the bars.
+    # Without any time the bars have no scale.
     if not timeline.seconds:
         return ()
     # Per cent of the width. Not all of it, so that a mark at either end is not cut.

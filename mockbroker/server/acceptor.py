@@ -231,7 +231,7 @@ class Acceptor:
 
 
 class _Reserve:
-    """A descriptor that is closed when a connection needs one and there is no other.
+    """A descriptor that is closed when a connection needs one and all others are in use.
 
     Not thread-safe: only the accepting thread uses it while the loop runs.
     """

@@ -51,7 +51,7 @@ def _flaw_in_framing(lines: list[bytes]) -> str:
         values.setdefault(name.lower(), []).append(value.strip())
     hosts, lengths = values.get(b"host", []), values.get(b"content-length", [])
     if len(hosts) != 1:
-        return "there is no Host header" if not hosts else "there are several Host headers"
+        return "the Host header is missing" if not hosts else "there are several Host headers"
     if any(not length.isdigit() for length in lengths):
         return "Content-Length is not a number of bytes"
     return "there are several Content-Length headers" if len(set(lengths)) > 1 else ""

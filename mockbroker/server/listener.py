@@ -283,7 +283,7 @@ class Server:
         try:
             sock.do_handshake()
         except ssl.SSLEOFError:
-            raise  # the peer closed the connection: there is no request to report
+            raise  # the peer closed the connection before it sent a request
         except ssl.SSLError as error:
             why = _why_no_tls(error)
             self._on_refused(why)

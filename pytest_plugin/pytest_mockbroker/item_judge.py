@@ -179,7 +179,7 @@ class ItemJudge:
 
     def is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
-        # At every level: the kit failed, so there is no verdict on the client.
+        # At every level: the kit failed, so the client has no verdict.
         if finding.verdict is Verdict.ERROR:
             return True
         return finding.verdict in _FATAL and is_binding(finding.clause_id, self._fail_on)

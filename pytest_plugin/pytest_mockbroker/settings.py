@@ -196,8 +196,8 @@ def argv_of(command: str) -> list[str]:
         raise TargetError(f"the command {command!r} cannot be read: {error}") from None
     if not argv or shutil.which(argv[0]) is None:
         raise TargetError(
-            f"there is no program {(argv or [''])[0]!r}; a command is a program and its arguments, "
-            "and is run without a shell"
+            f"the program {(argv or [''])[0]!r} does not exist; a command is a program and its "
+            "arguments, and is run without a shell"
         )
     return argv
 

@@ -80,7 +80,7 @@ def test_a_refusal_separates_breaches_by_semicolons_and_their_parts_by_commas(br
     breaches = refused.split("; ")
     assert breaches[0] == "the client requested a token by GET, expected POST"
     assert breaches[-1] == (
-        "there is no Authorization header, expected one Authorization header with scheme Basic"
+        "the Authorization header is missing, expected one Authorization header with scheme Basic"
     )
     assert all(breach.count(", expected ") == 1 for breach in breaches)
 

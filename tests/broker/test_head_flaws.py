@@ -16,7 +16,7 @@ from mockbroker.server.intake import Refused, read_message
         (b"GET / HTTP/1.1\r\nHost: h\r\nX Y: hush", "line 3 has a character"),
         (b"GET / HTTP/1.1\r\n hush\r\nHost: h", "line 2 begins with a blank"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: \0hush", "line 3 has a NUL"),
-        (b"GET / HTTP/1.1\r\nX: hush", "there is no Host header"),
+        (b"GET / HTTP/1.1\r\nX: hush", "the Host header is missing"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nHost: hush", "several Host headers"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: hush", "is not a number of bytes"),
         (

@@ -326,7 +326,7 @@ def _media_types() -> list[Wrong]:
     }
     return [
         *(Wrong(f"type {name}", raw(content_type=name), (w,)) for name, w in types.items()),
-        Wrong("no type", raw(content_type=None), ("there is no Content-Type",)),
+        Wrong("no type", raw(content_type=None), ("Content-Type is missing",)),
         Wrong(
             "misnamed type",
             raw(content_type=None, extra=f"Content_Type: {FORM}"),
@@ -476,7 +476,11 @@ def _two_at_once() -> list[Wrong]:
             raw(f"Basic {b64('shop:nothing-like-it')}", body="grantType=client_credentials"),
             ("grantType", "another secret"),
         ),
-        Wrong("slash, and no type", raw(content_type=None, target=f"{PATH}/"), ("slash", "no Con")),
+        Wrong(
+            "slash, and no type",
+            raw(content_type=None, target=f"{PATH}/"),
+            ("slash", "Content-Type is missing"),
+        ),
         Wrong(
             "placeholders, and multipart",
             curl("-u '${ACME_ID}:${ACME_SECRET}' -F grant_type=client_credentials"),

@@ -137,7 +137,7 @@ def test_each_part_of_a_profile_has_its_words(tmp_path):
         "The same endpoint is at /t.",
         "in the query of the URL",
         "The parameter client_id is called id.",
-        "There is no grant_type.",
+        "A token request has no grant_type.",
         "The parameter audience must be 'a'.",
         "Optional: x.",
         "X-Version is required, with the value '2'.",

@@ -26,21 +26,21 @@ def run(control, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(NODE is None, reason="there is no Node.js to run the suite with")
+@pytest.mark.skipif(NODE is None, reason="Node.js, which runs the suite, is not installed")
 def test_a_node_suite_drives_a_client_through_an_outage_and_an_hour(control):
     done = run(control, str(NODE), "--test", str(EXAMPLES / "node" / "outage.test.mjs"))
     assert done.returncode == 0, done.stdout
     assert "# pass 6" in done.stdout
 
 
-@pytest.mark.skipif(None in SHELL_TOOLS, reason="there is no bash, curl or sed")
+@pytest.mark.skipif(None in SHELL_TOOLS, reason="bash, curl or sed is not installed")
 def test_a_shell_script_drives_a_broker_through_an_outage_and_an_hour(control):
     done = run(control, str(SHELL_TOOLS[0]), str(EXAMPLES / "shell" / "outage.sh"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("ok: ") == 8
 
 
-@pytest.mark.skipif(None in SHELL_TOOLS, reason="there is no bash, curl or sed")
+@pytest.mark.skipif(None in SHELL_TOOLS, reason="bash, curl or sed is not installed")
 def test_the_shell_script_notices_what_goes_wrong(control):
     control.broker.agreed_paths = ["/orders"]
     control.broker.reset = lambda: None

@@ -128,7 +128,7 @@ def programs(distributions, tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.documents
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this folder is not a repository to clone")
 @pytest.mark.parametrize("page", [page for page in PAGES if is_run(page)], ids=name_of)
 def test_every_block_runs_as_pasted(page, tmp_path, programs):
     text = page.read_text(encoding="utf-8")

@@ -101,7 +101,7 @@ def folders_left() -> set[Path]:
 @pytest.mark.parametrize(
     ("copied", "message"),
     [
-        ("gone", "there is no 'gone' to copy for the client; check --copy"),
+        ("gone", "'gone', to be copied, does not exist; check --copy"),
         ("many", "'many' has more than 64 MiB or 2 files; name only what the client reads"),
         ("locked", "'locked' cannot be copied for the client: Permission denied"),
     ],

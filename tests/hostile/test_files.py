@@ -167,7 +167,7 @@ def test_what_a_client_reads_is_copied_if_it_is_named(user, tmp_path):
 def test_what_cannot_be_copied_is_one_sentence(user):
     done = run(user, "check", "client.py", *ONLY, "--copy", "gone.toml")
     assert done.returncode == 4
-    assert "there is no 'gone.toml' to copy" in done.stderr
+    assert "'gone.toml', to be copied, does not exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 

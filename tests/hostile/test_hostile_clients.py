@@ -84,7 +84,7 @@ def test_what_is_sound_is_judged_like_any_other(name, judged):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
     if name == "runs_curl" and shutil.which("curl") is None:
-        pytest.skip("there is no curl")
+        pytest.skip("curl is not installed")
     assert judged(name) == {}
 
 

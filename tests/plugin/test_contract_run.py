@@ -287,7 +287,7 @@ def slow(*arguments):
         ),
         slow("no_factory.py", "no_factory.py has no 'make_client': expected a function that takes"),
         slow("not_callable.py", "'make_client' is a str, not a callable"),
-        ("missing.py", "there is no file 'missing.py'; TARGET is path/to/file.py:factory"),
+        ("missing.py", "file 'missing.py' does not exist; TARGET is path/to/file.py:factory"),
         slow("no.such.module:x", "no.such.module cannot be imported: ModuleNotFoundError"),
         slow("raises.py:", "TARGET 'raises.py:' is incomplete; write package.module:factory"),
         slow("raises.py:other", "raises.py has no 'other': expected a function that takes"),

@@ -164,7 +164,7 @@ def _case_of_repeated_call(
     """Check that a call repeated with another token is otherwise the same call."""
     method, path, headers, body = case
     with scenario.session(credentials=CREDENTIALS) as session:
-        # A token that the client believes valid, or there is no reason to repeat the call.
+        # A token that the client believes valid, or it has no reason to repeat the call.
         session.use_well(REQUEST)
         revoke(session)
         options, url = _options(headers, body), session.broker.api_url + path

@@ -106,7 +106,7 @@ class HostProcess:
     def kill(self) -> None:
         """End the host and every process that the client has started.
 
-        There is no grace period, and exit handlers do not run. The launcher stays and can start
+        It gets no grace period, and exit handlers do not run. The launcher stays and can start
         another host.
         """
         with self._turn:

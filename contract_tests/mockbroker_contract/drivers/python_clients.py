@@ -97,7 +97,7 @@ class PythonClients:
     def description(self) -> Mapping[str, Any]:
         """Facts about the clients: the factory's name and its version.
 
-        Raises TargetError if there is no usable factory.
+        Raises TargetError without a usable factory.
         """
         return self._prepared.description
 

@@ -68,7 +68,7 @@ class PythonHost:
     def description(self) -> Mapping[str, Any]:
         """Facts about the clients: the factory's name and its version.
 
-        Raises TargetError if there is no usable factory.
+        Raises TargetError without a usable factory.
         """
         if not self._description:
             self.running()

@@ -191,7 +191,7 @@ class Sandbox:
         """Copy what the user named. Raises TargetError if it does not exist or cannot be read."""
         source = given.expanduser()
         if not source.exists():
-            raise TargetError(f"there is no {str(given)!r} to copy for the client; check --copy")
+            raise TargetError(f"{str(given)!r}, to be copied, does not exist; check --copy")
         target = self._place_of(source.absolute())
         try:
             _copy_files(source, target, given)

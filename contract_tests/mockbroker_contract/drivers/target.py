@@ -55,7 +55,7 @@ def check_target(text: str) -> None:
     place, _ = _split(text)
     if place.endswith(".py"):
         if not _is_file(Path(place)):
-            raise TargetError(f"there is no file {place!r}; TARGET is path/to/file.py:factory")
+            raise TargetError(f"file {place!r} does not exist; TARGET is path/to/file.py:factory")
     elif "/" in place or "\\" in place:
         raise TargetError(f"{place!r} is neither a .py file nor a module's dotted name")
 

@@ -41,7 +41,7 @@ get_token() {
         assign "$body" 'found=.access_token | strings' \
             'seconds=.expires_in | tonumber? // 0 | floor' 2>/dev/null
         if [ -z "$found" ]; then
-            fail malformed "" "there is no access_token"
+            fail malformed "" "access_token is missing"
         else
             token[$client]=$found until_seconds[$client]=$(($(now) + seconds - 30))
         fi

@@ -75,7 +75,7 @@ def _what_number(request: TokenRequest, count: int) -> str:
         return f"there are {count} Authorization headers"
     places = " and ".join(request.places_of_secret)
     credentials = f", and the credentials are in the {places}" if places else ""
-    return f"there is no Authorization header{credentials}"
+    return f"the Authorization header is missing{credentials}"
 
 
 def _basic_header(request: TokenRequest) -> Authorization | None:
@@ -143,7 +143,7 @@ def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool
     if any(basic.presents(request, pair) for pair in expected.credentials):
         return False
     meant = recognise(request, expected)
-    # With a single client there is no doubt which one was meant, even if the id is unreadable.
+    # With a single client it is certain which one was meant, even if the id is unreadable.
     if meant is None and len(expected.credentials) == 1:
         meant = expected.credentials[0]
     return meant is not None and _is_in_another_charset(decoded, meant)

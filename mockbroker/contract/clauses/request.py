@@ -198,7 +198,7 @@ def _judge_content_type(request: TokenRequest, expected: TokenExpectation) -> It
     if expected.profile.allows_empty_body and not request.message.body:
         return
     if not values:
-        what = "there is no Content-Type"
+        what = "Content-Type is missing"
     elif len(values) > 1:
         what = f"there are {len(values)} Content-Type headers"
     else:
@@ -236,7 +236,7 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...], profile: Pr
         return "the body is JSON, not a form"
     if profile.body == "query":
         elsewhere = name in request.names_in_body
-        return f"{name} is in the body, not in the query" if elsewhere else f"there is no {name}"
+        return f"{name} is in the body, not in the query" if elsewhere else f"{name} is missing"
     if name in request.names_in_query:
         return f"{name} is in the query, not in the body"
     if profile.body == "json" and request.json is None and request.message.body:
@@ -305,7 +305,7 @@ def _flaws_of_headers(request: TokenRequest, profile: Profile) -> Iterator[Flaw]
         value = ", ".join(request.message.headers.get_all(name))
         if not value:
             value_words = "any value" if wanted == "*" else shown(wanted)
-            yield Flaw(f"there is no header field {name}", f"{name}: {value_words}")
+            yield Flaw(f"the header field {name} is missing", f"{name}: {value_words}")
         elif wanted != "*" and wanted.lower() not in listed_values(value):
             yield Flaw(f"{name} is {quoted(value)}", f"{name}: {shown(wanted)}")
 

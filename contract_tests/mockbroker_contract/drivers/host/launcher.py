@@ -101,7 +101,7 @@ def run_launcher(
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
         # They belong to the test run: they would remove its temporary files and write its coverage.
-        atexit._clear()  # noqa: SLF001 - there is no public way
+        atexit._clear()  # noqa: SLF001 - no public function does it
         _restore_streams_and_hooks()
     try:
         _Launcher(control, load).run()

@@ -85,7 +85,7 @@ class Session:
         self._exposure: Exposure | None = None
 
     def serve(self) -> None:
-        """Answer each request; return when there are no more.
+        """Answer each request; return after the last.
 
         Never raises an exception of the client. Raises OSError if the connection cannot be
         restored.
