@@ -664,6 +664,8 @@ class Broker:
 
     def accepted_certificates(self) -> Sequence[str]:
         """Return the certificates of clients and of their authorities, in PEM."""
+        if not self.asks_for_certificates:
+            return ()
         # Without the shared state, those that are known here: each request then gets 503.
         with contextlib.suppress(StateError):
             self._state.refresh()

@@ -161,11 +161,6 @@ def _anywhere(
     request: Request, authorizations: Sequence[str], tokens: TokenStore
 ) -> AccessToken | None:
     """Return the longest token that occurs in the call; a very short one occurs by chance."""
-    # The header may be the token alone, without a scheme. The index does not search for very short
-    # tokens, so those are looked up first.
-    whole = _exact(authorizations, tokens)
-    if whole is not None:
-        return whole
     expectation = ApiExpectation(tokens.index)
     # RFC 6750, 2.2 and 2.3, also know tokens in the body and in the query. Latin-1 decodes any
     # byte.

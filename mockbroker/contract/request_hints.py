@@ -229,8 +229,6 @@ def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     is_unreadable = request.message.method in {"GET", "HEAD"} and profile.body != "query"
     if is_unreadable or profile.grant_type is False or "grant_type" in request.misnamed:
         return ""
-    if profile.body == "form" and request.json is not None:
-        return ""
     name, grant = profile.parameter_names.grant_type, grant_in_form(profile)
     place = "query" if profile.body == "query" else "body"
     values = request.values("grant_type")

@@ -277,8 +277,8 @@ class Server:
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         # Here and not in `_take`: it may read a shared state.
-        for broker in tuple(self.mounts.values()):
-            if self._trust is not None and broker.asks_for_certificates:
+        if self._trust is not None:
+            for broker in tuple(self.mounts.values()):
                 self._trust.accept(broker.accepted_certificates())
         try:
             sock.do_handshake()

@@ -26,7 +26,7 @@ class Mountable(Protocol):
     def accepted_certificates(self) -> Sequence[str]:
         """Return the certificates of clients, and of their authorities, that TLS accepts, in PEM.
 
-        It may read a shared state.
+        None if it does not ask for certificates. It may read a shared state.
         """
         ...
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import shlex
+from itertools import pairwise
 
 import pytest
 
 from mockbroker import Answer, ConfigError, Credentials, ParameterNames, Profile, Quota, Source
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.profiles import profile_named
 from mockbroker.cli.profile_words import facts_of
 from mockbroker.model.messages import Headers, Request
@@ -50,6 +53,18 @@ def test_a_quota_refuses_until_its_period_is_over(new_broker):
     assert statuses == [200, 200, 429]
 
 
+def test_a_client_with_a_valid_token_is_refused_until_its_time_of_renewal(new_broker):
+    profile = Profile(name="own", token_policy="refuse", expires_in=100, renewal_seconds=20)
+    broker = new_broker(profile=profile, credentials=PAIR)
+    assert answer_of(broker, {"Authorization": basic()})[0] == 200
+    broker.clock.advance(79)
+    status, answer = answer_of(broker, {"Authorization": basic()})
+    assert status == 400
+    assert "valid for another 21 seconds" in answer["error_description"]
+    broker.clock.advance(1)
+    assert answer_of(broker, {"Authorization": basic()})[0] == 200
+
+
 def test_an_old_token_lives_on_for_the_overlap(new_broker):
     profile = Profile(name="own", token_policy="single", overlap_seconds=30)
     broker = new_broker(profile=profile, credentials=PAIR)
@@ -83,6 +98,7 @@ def test_a_scheme_of_its_own_takes_the_place_of_basic(new_broker):
         (b"&client_id=shop&client_secret=x", "send client_id alone"),
         (b"", "no client_id was sent"),
         (b"&client_id=other", "no client with that client_id is registered"),
+        (b"&client_id=shop&client_id=shop", "client_id is in the body 2 times"),
     ],
 )
 def test_a_public_client_sends_its_id_alone(new_broker, body, words):
@@ -166,6 +182,22 @@ def test_a_token_in_a_header_field_of_its_own_comes_once(new_broker):
     assert status == 401
     assert "more than one X-Token" in answer["hint"]
     assert call_of(broker, ("X-Token", f"Bearer {token}"))[0] == 401
+    status, answer = call_of(broker, ("X-Token", f'"{token}"'))
+    assert status == 401
+    assert "quotes" in answer["hint"]
+    status, answer = call_of(broker, ("X-Token", "other"))
+    assert (status, answer["message"]) == (401, "this broker never issued that token")
+
+
+def test_the_curl_command_has_what_the_profile_requires(new_broker):
+    profile = Profile(
+        name="own", basic_scheme="Shop", required_headers={"X-Version": "2", "X-Any": "*"}
+    )
+    broker = new_broker(profile=profile, credentials=PAIR)
+    broker.mounted_at("http://broker", "")
+    command = shlex.split(setup_of(broker).curl)
+    fields = [value for option, value in pairwise(command) if option == "-H"]
+    assert fields == [f"Authorization: {basic('Shop')}", "X-Version: 2", "X-Any: VALUE"]
 
 
 def test_a_scope_may_be_a_list(new_broker):

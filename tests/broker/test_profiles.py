@@ -542,6 +542,13 @@ note = "read in a hurry"
     assert len(own.sources) == 2
 
 
+def test_sources_of_an_extending_profile_are_tables(tmp_path):
+    file = tmp_path / "profiles.toml"
+    file.write_text(BASE + "[profiles.own]\nextends = 'base'\nsources = 5\n")
+    with pytest.raises(ConfigError, match=r"profiles\.own.*sources"):
+        profile_named("own", config=file)
+
+
 @pytest.mark.parametrize("name", shipped_names())
 def test_a_profile_that_ships_is_found_by_its_name(name):
     profile = profile_named(name)

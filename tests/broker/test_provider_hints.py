@@ -228,5 +228,21 @@ def test_hints_on_credentials_have_the_names_of_the_provider(client_id, secret, 
     assert hint in hint_on(FORM_ALONE, f"app_id={client_id}&app_secret={secret}".encode())
 
 
+QUERY_ALONE = replace(FORM_ALONE, body="query", client_authentication="query")
+RIGHT_QUERY = "app_id=shop&app_secret=s3cret"
+
+
+@pytest.mark.parametrize(
+    ("profile", "query", "body"),
+    [(BARE_BASIC, "", b""), (QUERY_ALONE, RIGHT_QUERY, b"more")],
+)
+def test_a_missing_header_field_is_named_without_a_word_on_the_body(profile, query, body):
+    strict = replace(profile, required_headers={"X-Version": "2"})
+    right = [("Authorization", basic("shop", "s3cret"))] if profile is BARE_BASIC else []
+    hint = hint_on(strict, body, "text/plain", right, query)
+    wanted = "requires the header field X-Version: 2 in token requests"
+    assert hint == f"profile {profile.name} {wanted}"
+
+
 def test_a_hint_says_that_the_slash_at_the_end_is_missing():
     assert hint_on_path("/token", "/token/") == "the slash at the end of the path is missing"

@@ -114,6 +114,8 @@ basic_scheme = "Token"
 optional_parameters = ["x"]
 scope_separator = "|"
 expires_in = 90
+token_shape = "acme_{32}"
+api_required_headers = {X-Shop = "*"}
 token_policy = "single"
 overlap_seconds = 30
 repeats_expires_in = true
@@ -146,6 +148,8 @@ def test_each_part_of_a_profile_has_its_words(tmp_path):
         "The scheme is called Token.",
         "valid for 90 seconds; the response does not say so",
         "the old one ends 30 seconds later",
+        "A token has the shape acme_{32}; a number in braces",
+        "The header field X-Shop is required, with any value.",
         "More than 1 token request in 0.5 seconds",
         "each call has Authorization: TOKEN.",
         "If the client has requested too many tokens: status 200, slow",

@@ -64,6 +64,7 @@ SCOPED = Profile(
 )
 OWN = Profile(name="own", basic_scheme="Client", basic_encoding="form", api_scheme="Token")
 BARE = Profile(name="bare", client_authentication="post", grant_type=False)
+BARE_BASIC = Profile(name="bare", grant_type=False)
 
 TITLES = [
     (JSON, clauses.request.CONTENT_TYPE, "media type application/json"),
@@ -91,6 +92,8 @@ TITLES = [
     (OWN, clauses.basic.CREDENTIALS, "each form-urlencoded first"),
     (OWN, clauses.signing.BEARER, "Authorization: Token, one space"),
     (BARE, clauses.post.CREDENTIALS, "client_id and client_secret in the body"),
+    (BARE_BASIC, clauses.request.CONTENT_TYPE, "x-www-form-urlencoded (any case, parameters"),
+    (BARE_BASIC, clauses.request.CONTENT_TYPE, "once, if the token request has a body"),
 ]
 FIXES = [
     (JSON, clauses.request.METHOD, "by POST, with its parameters in a JSON body"),

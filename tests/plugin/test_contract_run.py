@@ -164,7 +164,7 @@ def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("contract_client = gone.py", "gone.py'; TARGET is path/to/file.py:factory"),
+        ("contract_client = gone.py", "gone.py' does not exist; TARGET is path/to/file.py:factory"),
         ("contract_known = gone.toml", "gone.toml: No such file or directory"),
     ],
 )
@@ -281,7 +281,7 @@ def slow(*arguments):
             "cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"
         ),
         slow("exits.py", "exits.py cannot be imported: SystemExit: bye"),
-        slow("leaves.py", "leaves.py cannot be imported: it ended the program (exit status 0)"),
+        slow("leaves.py", "make_client cannot be imported: it ended the program (exit status 0)"),
         slow(
             "attributes_raise.py", "the client 'Client' raises ValueError when asked for get_token"
         ),

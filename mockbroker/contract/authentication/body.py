@@ -295,7 +295,7 @@ class PublicClient(Body):
         return Credentials(ids[0], "unknown") if has_id else None
 
     def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
-        """Yield the likely mistakes: a secret that nothing asks for, and a wrong id."""
+        """Yield the likely mistakes: a secret that nothing asks for, a wrong or repeated id."""
         yield from self._misnamed(request, expected)
         ids = request.values("client_id")
         if request.places_of_secret or request.authorizations:
@@ -304,6 +304,8 @@ class PublicClient(Body):
             yield f"no {self._names.client_id} was sent"
         elif all(pair.client_id not in ids for pair in expected.credentials):
             yield f"no client with that {self._names.client_id} is registered"
+        else:
+            yield from self._repeated(request)
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the one parameter by the profile's name."""

@@ -66,7 +66,7 @@ class ControlApi:
     is_prompt = False
 
     def accepted_certificates(self) -> Sequence[str]:
-        """Return none: the broker itself has them."""
+        """Return none: the broker itself accepts them."""
         return ()
 
     def handle(self, request: Request, origin: str) -> Reply:
