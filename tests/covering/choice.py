@@ -36,13 +36,14 @@ class Reached:
 
 
 def left_out(
-    tests: Mapping[str, Recorded], kept: Iterable[str], twice: int, limit: float
+    tests: Mapping[str, Recorded], kept: Iterable[str], needed: int, limit: float
 ) -> set[str]:
     """Return the tests that are not worth their cost beside the others.
 
-    The others reach each bit that any test reaches, at whatever cost. If a test costs at most
-    `limit` seconds for each bit that it adds, they also reach the bits of `twice` a second time,
-    because whether one test reaches a branch may depend on timing.
+    The others reach each bit of ``needed`` that any test reaches, at whatever cost. They reach the
+    other bits, and the needed ones a second time, if a test costs at most ``limit`` seconds for
+    each bit that it adds. A second time, because whether one test reaches a branch may depend on
+    timing.
     """
     possible, chosen = Reached(), Reached()
     for test in tests.values():
@@ -50,8 +51,8 @@ def left_out(
     candidates = dict(tests)
     for name in kept:
         chosen.add(candidates.pop(name).reached)
-    _choose(candidates, chosen, Reached(possible.once), inf)
-    _choose(candidates, chosen, Reached(possible.once, possible.twice & twice), limit)
+    _choose(candidates, chosen, Reached(possible.once & needed), inf)
+    _choose(candidates, chosen, Reached(possible.once, possible.twice & needed), limit)
     return set(candidates)
 
 

@@ -23,20 +23,26 @@ NOTHING, EVERYTHING = 0, 0b1111
 )
 def test_what_others_reach_is_left_out(tests, expected):
     recorded = {name: Recorded(*of) for name, of in tests.items()}
-    assert left_out(recorded, kept=(), twice=EVERYTHING, limit=0) == expected
-    assert left_out(recorded, kept=(), twice=NOTHING, limit=inf) == expected
+    assert left_out(recorded, kept=(), needed=EVERYTHING, limit=0) == expected
+    assert left_out(recorded, kept=(), needed=NOTHING, limit=inf) == expected
 
 
 def test_a_test_that_is_kept_makes_others_superfluous():
     tests = {"kept": Recorded(0b11, 9), "cheap": Recorded(0b11, 1)}
-    assert left_out(tests, kept=["kept"], twice=EVERYTHING, limit=0) == {"cheap"}
+    assert left_out(tests, kept=["kept"], needed=EVERYTHING, limit=0) == {"cheap"}
 
 
-@pytest.mark.parametrize(("twice", "left"), [(NOTHING, 2), (EVERYTHING, 1)])
-def test_two_tests_reach_a_bit_if_the_second_is_cheap(twice, left):
+@pytest.mark.parametrize(("needed", "left"), [(NOTHING, 2), (EVERYTHING, 1)])
+def test_two_tests_reach_a_bit_if_the_second_is_cheap(needed, left):
     tests = {name: Recorded(0b1, 1) for name in "abc"}
-    assert len(left_out(tests, kept=(), twice=twice, limit=1)) == left
-    assert len(left_out(tests, kept=["a"], twice=twice, limit=0.5)) == 2
+    assert len(left_out(tests, kept=(), needed=needed, limit=1)) == left
+    assert len(left_out(tests, kept=["a"], needed=needed, limit=0.5)) == 2
+
+
+@pytest.mark.parametrize(("needed", "left"), [(NOTHING, {"dear"}), (EVERYTHING, set())])
+def test_a_bit_that_is_not_needed_has_a_price(needed, left):
+    tests = {"dear": Recorded(0b01, 9), "cheap": Recorded(0b10, 1)}
+    assert left_out(tests, kept=(), needed=needed, limit=2) == left
 
 
 def test_a_function_is_named_if_all_its_cases_are_left_out():
