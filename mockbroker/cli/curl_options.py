@@ -13,14 +13,13 @@ from difflib import get_close_matches
 from urllib.parse import SplitResult, quote_plus, unquote, urlsplit
 
 from mockbroker.cli.pasted_text import Mistake, MistakeKind, UnreadableRequestError
+from mockbroker.model.forms import FORM, JSON
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.typography import TYPOGRAPHIC_QUOTES
 
 __all__ = ["CurlCommand"]
 
-# What curl -d declares, whatever the content is.
-FORM = "application/x-www-form-urlencoded"
 # Options of curl that take the next word and change the request, by what they set.
 WITH_VALUE = {
     "-X": "method", "--request": "method", "-H": "header", "--header": "header",
@@ -154,7 +153,8 @@ class CurlCommand:
         elif kind != "raw":
             _refuse_file(value, "@")
         self._data.append(_urlencode(value) if kind == "urlencode" else value)
-        declared = "application/json" if kind == "json" else FORM
+        # What curl -d declares, whatever the content is.
+        declared = JSON if kind == "json" else FORM
         self._defaults.setdefault("Content-Type", declared)
 
     def _authenticate(self, user: str) -> None:

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
-from mockbroker.model.forms import LOOKED_AT_BYTES, media_type
+from mockbroker.model.forms import FORM, LOOKED_AT_BYTES, METHODS_WITHOUT_BODY, media_type
 from mockbroker.model.masking import shown
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 from mockbroker.model.typography import QUOTES, TYPOGRAPHIC_QUOTES
 
-__all__ = ["FORM", "BodyMistake", "grant_in_form", "mistake_in_body"]
+__all__ = ["BodyMistake", "grant_in_form", "mistake_in_body"]
 
-FORM = "application/x-www-form-urlencoded"
 GRANT = "grant_type=client_credentials"
 """The form of most providers; `mistake_in_body` writes the profile's own in its place."""
 _NO_BODY = "this provider needs no parameters; send the token request without a body"
@@ -51,7 +50,7 @@ def grant_in_form(profile: Profile) -> str:
 
 def mistake_in_body(request: TokenRequest, profile: Profile) -> BodyMistake | None:
     """Return the mistake that explains the whole body, or None."""
-    if request.message.method in {"GET", "HEAD"}:
+    if request.message.method in METHODS_WITHOUT_BODY:
         return None
     if profile.allows_empty_body and not request.message.body:
         return None

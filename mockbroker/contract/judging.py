@@ -19,9 +19,9 @@ from mockbroker.contract.clause import (
     TokenRequestJudge,
     TraceJudge,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
+from mockbroker.contract.preconditions import ANY_TOKEN_REQUEST
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request

@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from urllib.parse import parse_qsl
 
-from mockbroker.contract.body_hints import FORM, grant_in_form, mistake_in_body
+from mockbroker.contract.body_hints import grant_in_form, mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.profile_words import separator_in_words
-from mockbroker.model.forms import listed_values, media_type, unquoted
+from mockbroker.model.forms import (
+    FORM,
+    JSON,
+    METHODS_WITHOUT_BODY,
+    listed_values,
+    media_type,
+    unquoted,
+)
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.profile import Profile
@@ -26,7 +33,7 @@ __all__ = ["hint_on_path", "is_usual_token_path", "mistakes_in_form"]
 _OTHER_GRANTS = frozenset(
     {"password", "authorization_code", "implicit", "device_code", "token", "code"}
 )
-_MEDIA_TYPES = (FORM, "application/json", "multipart/form-data", "text/plain")
+_MEDIA_TYPES = (FORM, JSON, "multipart/form-data", "text/plain")
 _PRINTED_VALUE = re.compile(r"[\w.:/+ -]{1,40}")
 
 
@@ -155,9 +162,9 @@ def _grant_in_query(request: TokenRequest, profile: Profile) -> str:
 
 def _on_media_type(request: TokenRequest, profile: Profile) -> str:
     """Recognize a missing, repeated, misspelt or other media type."""
-    if request.message.method in {"GET", "HEAD"} or profile.body == "query":
+    if request.message.method in METHODS_WITHOUT_BODY or profile.body == "query":
         return ""
-    wanted = FORM if profile.body == "form" else "application/json"
+    wanted = FORM if profile.body == "form" else JSON
     declared = request.message.headers.get_all("Content-Type")
     if profile.allows_empty_body and not request.message.body:
         return ""
@@ -226,7 +233,7 @@ def _on_compression(request: TokenRequest) -> str:
 
 def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     """Recognize a missing, misspelt, repeated or other grant_type."""
-    is_unreadable = request.message.method in {"GET", "HEAD"} and profile.body != "query"
+    is_unreadable = request.message.method in METHODS_WITHOUT_BODY and profile.body != "query"
     if is_unreadable or profile.grant_type is False or "grant_type" in request.misnamed:
         return ""
     name, grant = profile.parameter_names.grant_type, grant_in_form(profile)

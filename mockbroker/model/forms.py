@@ -16,7 +16,10 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 from mockbroker.model.messages import Request
 
 __all__ = [
+    "FORM",
+    "JSON",
     "LOOKED_AT_BYTES",
+    "METHODS_WITHOUT_BODY",
     "body_parameters",
     "json_members",
     "json_object",
@@ -27,6 +30,10 @@ __all__ = [
     "unquoted_plus",
 ]
 
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+# RFC 9110, 9.3.1: content in a GET request "has no generally defined semantics".
+METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 Parameters = tuple[tuple[str, str], ...]
 LOOKED_AT_BYTES = 64 * 1024
 """How much of a body is read as a form or as JSON; valid token requests are much shorter."""

@@ -23,9 +23,9 @@ from mockbroker.contract.clause import (
     practice,
     rfc,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.method_chapters import applies_with, judge_of_part, judged_by
+from mockbroker.contract.preconditions import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.token_request import TokenRequest
 

@@ -22,9 +22,9 @@ from mockbroker.contract.clause import (
     provider,
     rfc,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, is_accepted, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.method_chapters import applies_with, judged_by
+from mockbroker.contract.preconditions import ANY_TOKEN_REQUEST, is_accepted, token_request_seen
 from mockbroker.model.authorization import (
     Authorization,
     decode_leniently,

@@ -25,9 +25,9 @@ from mockbroker.contract.clause import (
     TokenRequestJudge,
     rfc,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.method_chapters import applies_with, judge_of_part, judged_by
+from mockbroker.contract.preconditions import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile

@@ -24,13 +24,13 @@ from mockbroker.contract.clause import (
     provider,
     rfc,
 )
-from mockbroker.contract.clauses.request import (
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.method_chapters import applies_with, judged_by
+from mockbroker.contract.preconditions import (
     ANY_TOKEN_REQUEST,
     is_accepted,
     token_request_seen,
 )
-from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.contract.method_chapters import applies_with, judged_by
 from mockbroker.contract.profile_words import argument_for, body_in_words
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.profile import Profile
