@@ -133,75 +133,109 @@ def _base64() -> list[Wrong]:
     ]
 
 
-def _decoded() -> list[Wrong]:
-    pairs = {
-        "UTF-16": ("shop:s3cret".encode("utf-16-le"), "UTF-16"),
-        "UTF-16 with a mark": ("shop:s3cret".encode("utf-16"), "UTF-16"),
-        "big-endian UTF-16": ("shop:s3cret".encode("utf-16-be"), "UTF-16"),
-        "byte order mark": (b"\xef\xbb\xbfshop:s3cret", "byte order mark"),
-        "line feed": ("shop:s3cret\n", "line feed"),
-        "line feed of Windows": ("shop:s3cret\r\n", "line feed"),
-        "line feed after the id": ("shop\n:s3cret", "an id that ends in a line feed"),
-        "NUL": ("shop:s3cret\0", "NUL"),
-        "URL": ("https://api.example.test", "a URL"),
-        "pair in a URL": ("https://shop:s3cret@api.example.test", "a URL"),
-        "JSON": ('{"client_id": "shop", "client_secret": "s3cret"}', "JSON"),
-        "form": ("client_id=shop&client_secret=s3cret", "parameters of a form"),
-        "Basic inside": ("Basic shop:s3cret", "`Basic` was encoded"),
-        "header inside": ("Authorization: Basic shop:s3cret", "`Basic` was encoded"),
-        "Base64 twice": (b64("shop:s3cret"), "encoded twice"),
-        "blank": ("shop s3cret", "separated by a blank"),
-        "semicolon": ("shop;s3cret", "separated by `;`"),
-        "comma": ("shop,s3cret", "separated by `,`"),
-        "bar": ("shop|s3cret", "separated by `|`"),
-        "tab": ("shop\ts3cret", "separated by a tab"),
-        "equals": ("shop=s3cret", "without a colon between"),
-        "slash": ("shop/s3cret", "without a colon between"),
-        "nothing between": ("shops3cret", "without a colon between"),
-        "id alone": ("shop", "the client_id alone"),
-        "secret alone": ("s3cret", "the secret alone"),
-        "a hash": (bytes(range(200, 232)), "not text"),
-        "other text": ("something", "without a colon"),
-        "a token": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "JWT"),
-        "swapped": ("s3cret:shop", "swapped"),
-        "id twice": ("shop:shop:s3cret", "client_id is there twice"),
-        "secret twice": ("shop:s3crets3cret", "secret is there twice"),
-        "id for the secret": ("shop:shop", "in place of the secret"),
-        "names with the values": ("client_id=shop:client_secret=s3cret", "names of the settings"),
-        "colon and blank": ("shop: s3cret", "white space around"),
-        "quoted parts": ('"shop":"s3cret"', "quotes around"),
-        "curly quotes": ("\u201cshop:s3cret\u201d", "quotes around"),
-        "angle brackets": ("<shop>:<s3cret>", "brackets around"),
-        "trailing comma": ("shop:s3cret,", "punctuation follows"),
-        "zero-width space": ("shop:\u200bs3cret", "invisible"),
-        "non-breaking space": ("shop:s3cret\u00a0", "non-breaking"),
-        "empty id": (":s3cret", "client_id is empty"),
-        "empty secret": ("shop:", "secret is empty"),
-        "both empty": (":", "client_id and the secret are empty"),
-        "e-mail address": ("me@example.test:s3cret", "e-mail address"),
-        "misspelt id": ("shpo:nothing-like-it", "did you mean 'shop'"),
-        "id in other case": ("SHOP:s3cret", "case"),
-        "secret in upper case": ("shop:S3CRET", "upper case"),
-        "another client": ("acme-production:s0mething", "no client with that client_id"),
-        "another secret": ("shop:nothing-like-it", "with another secret"),
-        "undefined": ("undefined:undefined", "the word 'undefined'"),
-        "null secret": ("shop:null", "the word 'null'"),
-        "example": ("client_id:client_secret", "placeholder"),
-        "user and password": ("username:password", "placeholder"),
-        "capitals": ("YOUR_CLIENT_ID:YOUR_CLIENT_SECRET", "YOUR_CLIENT_ID"),
-        "braces": ("{{client_id}}:{{client_secret}}", "{{client_id}}"),
-        "shell variables": ("$CLIENT_ID:$CLIENT_SECRET", "$CLIENT_SECRET"),
-        "variables of cmd": ("%CLIENT_ID%:%CLIENT_SECRET%", "%CLIENT_ID%"),
-        "variables of PowerShell": ("$env:CLIENT_ID:$env:CLIENT_SECRET", "$env:CLIENT_ID"),
-        "single braces": ("{client_id}:{client_secret}", "{client_id}"),
-        "angles": ("<client_id>:<client_secret>", "<client_id>"),
-        "brackets": ("[CLIENT_ID]:[CLIENT_SECRET]", "[CLIENT_ID]"),
-        "Ruby": ("#{ENV_ID}:#{ENV_SECRET}", "#{ENV_ID}"),
-        "crosses": ("shop:xxxxxxxx", "placeholder is left in the secret"),
-        "stars": ("shop:********", "placeholder is left in the secret"),
-        "encoded alone": (f"shop:{b64('s3cret')}", "encoded in Base64 by itself"),
-    }
+def _in_pairs(pairs: dict[str, tuple[str | bytes, str]]) -> list[Wrong]:
+    """Mistakes that show in what the Base64 decodes to: the text, and words of the hint."""
     return [Wrong(f"decoded: {name}", basic(pair), (w,)) for name, (pair, w) in pairs.items()]
+
+
+def _octets_of_pair() -> list[Wrong]:
+    """Mistakes of an encoding, and text that is not a pair."""
+    return _in_pairs(
+        {
+            "UTF-16": ("shop:s3cret".encode("utf-16-le"), "UTF-16"),
+            "UTF-16 with a mark": ("shop:s3cret".encode("utf-16"), "UTF-16"),
+            "big-endian UTF-16": ("shop:s3cret".encode("utf-16-be"), "UTF-16"),
+            "byte order mark": (b"\xef\xbb\xbfshop:s3cret", "byte order mark"),
+            "line feed": ("shop:s3cret\n", "line feed"),
+            "line feed of Windows": ("shop:s3cret\r\n", "line feed"),
+            "line feed after the id": ("shop\n:s3cret", "an id that ends in a line feed"),
+            "NUL": ("shop:s3cret\0", "NUL"),
+            "URL": ("https://api.example.test", "a URL"),
+            "pair in a URL": ("https://shop:s3cret@api.example.test", "a URL"),
+            "JSON": ('{"client_id": "shop", "client_secret": "s3cret"}', "JSON"),
+            "form": ("client_id=shop&client_secret=s3cret", "parameters of a form"),
+            "Basic inside": ("Basic shop:s3cret", "`Basic` was encoded"),
+            "header inside": ("Authorization: Basic shop:s3cret", "`Basic` was encoded"),
+        }
+    )
+
+
+def _separator_of_pair() -> list[Wrong]:
+    """Mistakes at the colon, or without one."""
+    return _in_pairs(
+        {
+            "Base64 twice": (b64("shop:s3cret"), "encoded twice"),
+            "blank": ("shop s3cret", "separated by a blank"),
+            "semicolon": ("shop;s3cret", "separated by `;`"),
+            "comma": ("shop,s3cret", "separated by `,`"),
+            "bar": ("shop|s3cret", "separated by `|`"),
+            "tab": ("shop\ts3cret", "separated by a tab"),
+            "equals": ("shop=s3cret", "without a colon between"),
+            "slash": ("shop/s3cret", "without a colon between"),
+            "nothing between": ("shops3cret", "without a colon between"),
+            "id alone": ("shop", "the client_id alone"),
+            "secret alone": ("s3cret", "the secret alone"),
+            "a hash": (bytes(range(200, 232)), "not text"),
+            "other text": ("something", "without a colon"),
+            "a token": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "JWT"),
+        }
+    )
+
+
+def _parts_of_pair() -> list[Wrong]:
+    """Mistakes in the id or the secret of a pair."""
+    return _in_pairs(
+        {
+            "swapped": ("s3cret:shop", "swapped"),
+            "id twice": ("shop:shop:s3cret", "client_id is there twice"),
+            "secret twice": ("shop:s3crets3cret", "secret is there twice"),
+            "id for the secret": ("shop:shop", "in place of the secret"),
+            "names with the values": (
+                "client_id=shop:client_secret=s3cret",
+                "names of the settings",
+            ),
+            "colon and blank": ("shop: s3cret", "white space around"),
+            "quoted parts": ('"shop":"s3cret"', "quotes around"),
+            "curly quotes": ("\u201cshop:s3cret\u201d", "quotes around"),
+            "angle brackets": ("<shop>:<s3cret>", "brackets around"),
+            "trailing comma": ("shop:s3cret,", "punctuation follows"),
+            "zero-width space": ("shop:\u200bs3cret", "invisible"),
+            "non-breaking space": ("shop:s3cret\u00a0", "non-breaking"),
+            "empty id": (":s3cret", "client_id is empty"),
+            "empty secret": ("shop:", "secret is empty"),
+            "both empty": (":", "client_id and the secret are empty"),
+            "e-mail address": ("me@example.test:s3cret", "e-mail address"),
+            "misspelt id": ("shpo:nothing-like-it", "did you mean 'shop'"),
+            "id in other case": ("SHOP:s3cret", "case"),
+            "secret in upper case": ("shop:S3CRET", "upper case"),
+            "another client": ("acme-production:s0mething", "no client with that client_id"),
+            "another secret": ("shop:nothing-like-it", "with another secret"),
+        }
+    )
+
+
+def _placeholders_of_pair() -> list[Wrong]:
+    """Words that stand for an id and a secret."""
+    return _in_pairs(
+        {
+            "undefined": ("undefined:undefined", "the word 'undefined'"),
+            "null secret": ("shop:null", "the word 'null'"),
+            "example": ("client_id:client_secret", "placeholder"),
+            "user and password": ("username:password", "placeholder"),
+            "capitals": ("YOUR_CLIENT_ID:YOUR_CLIENT_SECRET", "YOUR_CLIENT_ID"),
+            "braces": ("{{client_id}}:{{client_secret}}", "{{client_id}}"),
+            "shell variables": ("$CLIENT_ID:$CLIENT_SECRET", "$CLIENT_SECRET"),
+            "variables of cmd": ("%CLIENT_ID%:%CLIENT_SECRET%", "%CLIENT_ID%"),
+            "variables of PowerShell": ("$env:CLIENT_ID:$env:CLIENT_SECRET", "$env:CLIENT_ID"),
+            "single braces": ("{client_id}:{client_secret}", "{client_id}"),
+            "angles": ("<client_id>:<client_secret>", "<client_id>"),
+            "brackets": ("[CLIENT_ID]:[CLIENT_SECRET]", "[CLIENT_ID]"),
+            "Ruby": ("#{ENV_ID}:#{ENV_SECRET}", "#{ENV_ID}"),
+            "crosses": ("shop:xxxxxxxx", "placeholder is left in the secret"),
+            "stars": ("shop:********", "placeholder is left in the secret"),
+            "encoded alone": (f"shop:{b64('s3cret')}", "encoded in Base64 by itself"),
+        }
+    )
 
 
 def _damaged() -> list[Wrong]:
@@ -240,63 +274,100 @@ def _damaged() -> list[Wrong]:
     ]
 
 
-def _bodies() -> list[Wrong]:
+def _in_bodies(bodies: dict[str, tuple[str, str]]) -> list[Wrong]:
+    """Mistakes in the body alone: the body, and words of the hint."""
+    return [Wrong(f"body: {name}", raw(body=body), (w,)) for name, (body, w) in bodies.items()]
+
+
+def _notation_of_body() -> list[Wrong]:
+    """Bodies in another notation than a form."""
+    return _in_bodies(
+        {
+            "JSON": ('{"grant_type": "client_credentials"}', "JSON"),
+            "double quotes": (f'"{GRANT}"', "double quotes"),
+            "single quotes": (f"'{GRANT}'", "single quotes"),
+            "curly quotes": (f"\u201c{GRANT}\u201d", "curly"),
+            "entities as quotes": (f"&quot;{GRANT}&quot;", "&quot;"),
+            "entities between": (f"{GRANT}&amp;scope=a", "&amp;"),
+            "literal braces": ("{ grant_type: client_credentials }", "literally"),
+            "YAML": ("grant_type: client_credentials", "colon in place of"),
+            "XML": ("<grant_type>client_credentials</grant_type>", "XML"),
+            "list of JSON": ('[{"grant_type": "client_credentials"}]', "JSON list"),
+            "hash of Ruby": ('{:grant_type=>"client_credentials"}', "notation of a program"),
+            "bytes of Python": (f"b'{GRANT}'", "b'…'"),
+            "object": ("[object Object]", "[object Object]"),
+            "form data object": ("[object FormData]", "[object FormData]"),
+            "None": ("None", "the word 'None'"),
+            "name of a file": ("@body.txt", "name of a file"),
+            "encoded as a whole": ("grant_type%3Dclient_credentials", "percent-encoded"),
+            "JSON as a name": ("%7B%22grant_type%22%3A%22client_credentials%22%7D=", "JSON"),
+            "JSON as a value": ("data=%7B%22grant_type%22%3A%22client_credentials%22%7D", "JSON"),
+            "form as a value": (
+                "data=grant_type%3Dclient_credentials",
+                "value of a parameter 'data'",
+            ),
+            "characters": ("0=g&1=r&2=a&3=n&4=t", "characters"),
+            "byte order mark": (f"\ufeff{GRANT}", "byte order mark"),
+        }
+    )
+
+
+def _separators_of_body() -> list[Wrong]:
+    """Mistakes between and around parameters."""
+    return _in_bodies(
+        {
+            "semicolon": (f"{GRANT};scope=a", "separated by ';'"),
+            "comma": (f"{GRANT},scope=a", "separated by ','"),
+            "line feed": (f"{GRANT}\nscope=a", "separated by a line feed"),
+            "blank": (f"{GRANT} scope=a", "separated by a blank"),
+            "line feed at the end": (f"{GRANT}\n\n", "line feed"),
+            "blank before": ("grant_type= client_credentials", "white space"),
+            "question mark": (f"?{GRANT}", "a ?"),
+            "value in quotes": ('grant_type="client_credentials"', "quotes around the value"),
+        }
+    )
+
+
+def _names_in_body() -> list[Wrong]:
+    """grant_type by another name, or without one."""
+    return _in_bodies(
+        {
+            "grant-type": ("grant-type=client_credentials", "'grant-type'"),
+            "granttype": ("granttype=client_credentials", "'granttype'"),
+            "grantType": ("grantType=client_credentials", "'grantType'"),
+            "GRANT_TYPE": ("GRANT_TYPE=client_credentials", "'GRANT_TYPE'"),
+            "grant_type[]": ("grant_type[]=client_credentials", "as a list"),
+            "grant": ("grant=client_credentials", "another name"),
+            "value alone": ("client_credentials", "name grant_type is missing"),
+        }
+    )
+
+
+def _grants_in_body() -> list[Wrong]:
+    """Other grants, and none."""
+    return _in_bodies(
+        {
+            "client_credential": ("grant_type=client_credential", "'client_credential'"),
+            "client-credentials": ("grant_type=client-credentials", "'client-credentials'"),
+            "clientCredentials": ("grant_type=clientCredentials", "'clientCredentials'"),
+            "CLIENT_CREDENTIALS": ("grant_type=CLIENT_CREDENTIALS", "'CLIENT_CREDENTIALS'"),
+            "password": ("grant_type=password&username=a&password=b", "'password'"),
+            "code": ("grant_type=authorization_code&code=x", "'authorization_code'"),
+            "empty value": ("grant_type=", "grant_type is empty"),
+            "other value": ("grant_type=nonsense", "must be client_credentials"),
+            "twice": (f"{GRANT}&{GRANT}", "2 times"),
+            "empty": ("", "the body is empty"),
+            "nothing like it": ("a=b", "the body must be"),
+            "placeholder": ("grant_type={{grant}}", "{{grant}}"),
+            "placeholder in a parameter": (f"{GRANT}&audience=$%7BAUDIENCE%7D", "${AUDIENCE}"),
+        }
+    )
+
+
+def _bodies_with_their_type() -> list[Wrong]:
     boundary = "----WebKitFormBoundaryX"
     part = 'Content-Disposition: form-data; name="grant_type"\r\n\r\nclient_credentials'
-    bodies = {
-        "JSON": ('{"grant_type": "client_credentials"}', "JSON"),
-        "double quotes": (f'"{GRANT}"', "double quotes"),
-        "single quotes": (f"'{GRANT}'", "single quotes"),
-        "curly quotes": (f"\u201c{GRANT}\u201d", "curly"),
-        "entities as quotes": (f"&quot;{GRANT}&quot;", "&quot;"),
-        "entities between": (f"{GRANT}&amp;scope=a", "&amp;"),
-        "literal braces": ("{ grant_type: client_credentials }", "literally"),
-        "YAML": ("grant_type: client_credentials", "colon in place of"),
-        "XML": ("<grant_type>client_credentials</grant_type>", "XML"),
-        "list of JSON": ('[{"grant_type": "client_credentials"}]', "JSON list"),
-        "hash of Ruby": ('{:grant_type=>"client_credentials"}', "notation of a program"),
-        "bytes of Python": (f"b'{GRANT}'", "b'…'"),
-        "object": ("[object Object]", "[object Object]"),
-        "form data object": ("[object FormData]", "[object FormData]"),
-        "None": ("None", "the word 'None'"),
-        "name of a file": ("@body.txt", "name of a file"),
-        "encoded as a whole": ("grant_type%3Dclient_credentials", "percent-encoded"),
-        "JSON as a name": ("%7B%22grant_type%22%3A%22client_credentials%22%7D=", "JSON"),
-        "JSON as a value": ("data=%7B%22grant_type%22%3A%22client_credentials%22%7D", "JSON"),
-        "form as a value": ("data=grant_type%3Dclient_credentials", "value of a parameter 'data'"),
-        "characters": ("0=g&1=r&2=a&3=n&4=t", "characters"),
-        "byte order mark": (f"\ufeff{GRANT}", "byte order mark"),
-        "semicolon": (f"{GRANT};scope=a", "separated by ';'"),
-        "comma": (f"{GRANT},scope=a", "separated by ','"),
-        "line feed": (f"{GRANT}\nscope=a", "separated by a line feed"),
-        "blank": (f"{GRANT} scope=a", "separated by a blank"),
-        "line feed at the end": (f"{GRANT}\n\n", "line feed"),
-        "blank before": ("grant_type= client_credentials", "white space"),
-        "question mark": (f"?{GRANT}", "a ?"),
-        "value in quotes": ('grant_type="client_credentials"', "quotes around the value"),
-        "grant-type": ("grant-type=client_credentials", "'grant-type'"),
-        "granttype": ("granttype=client_credentials", "'granttype'"),
-        "grantType": ("grantType=client_credentials", "'grantType'"),
-        "GRANT_TYPE": ("GRANT_TYPE=client_credentials", "'GRANT_TYPE'"),
-        "grant_type[]": ("grant_type[]=client_credentials", "as a list"),
-        "grant": ("grant=client_credentials", "another name"),
-        "value alone": ("client_credentials", "name grant_type is missing"),
-        "client_credential": ("grant_type=client_credential", "'client_credential'"),
-        "client-credentials": ("grant_type=client-credentials", "'client-credentials'"),
-        "clientCredentials": ("grant_type=clientCredentials", "'clientCredentials'"),
-        "CLIENT_CREDENTIALS": ("grant_type=CLIENT_CREDENTIALS", "'CLIENT_CREDENTIALS'"),
-        "password": ("grant_type=password&username=a&password=b", "'password'"),
-        "code": ("grant_type=authorization_code&code=x", "'authorization_code'"),
-        "empty value": ("grant_type=", "grant_type is empty"),
-        "other value": ("grant_type=nonsense", "must be client_credentials"),
-        "twice": (f"{GRANT}&{GRANT}", "2 times"),
-        "empty": ("", "the body is empty"),
-        "nothing like it": ("a=b", "the body must be"),
-        "placeholder": ("grant_type={{grant}}", "{{grant}}"),
-        "placeholder in a parameter": (f"{GRANT}&audience=$%7BAUDIENCE%7D", "${AUDIENCE}"),
-    }
     return [
-        *(Wrong(f"body: {name}", raw(body=body), (w,)) for name, (body, w) in bodies.items()),
         Wrong(
             "multipart",
             raw(
@@ -369,7 +440,8 @@ def _lines() -> list[Wrong]:
     ]
 
 
-def _found_later() -> list[Wrong]:
+def _further_schemes() -> list[Wrong]:
+    """Mistakes before the Base64 and after it, and of the scheme."""
     return [
         Wrong("non-breaking space after Basic", raw(f"Basic\u00a0{RIGHT}"), ("non-breaking",)),
         Wrong("plus after Basic", raw(f"Basic+{RIGHT}"), ("plus sign",)),
@@ -377,6 +449,17 @@ def _found_later() -> list[Wrong]:
         Wrong("a further word", raw(f"Basic Auth {RIGHT}"), ("further word",)),
         Wrong("%0A after the text", raw(f"Basic {RIGHT}%0A"), ("line feed follows",)),
         Wrong("escaped line feed", raw(f"Basic {RIGHT}\\n"), ("line feed follows",)),
+        Wrong("BasicAuth", raw(f"BasicAuth {RIGHT}"), ("'BasicAuth'",)),
+        Wrong("Basic nine times", raw("Basic " * 9 + RIGHT), ("occurs twice",)),
+        Wrong("scheme left", raw(f"{{{{SCHEME}}}} {RIGHT}"), ("{{SCHEME}}",)),
+        Wrong("scheme in angles", raw(f"<scheme> {RIGHT}"), ("<scheme>",)),
+        Wrong("scheme to replace", raw(f"YOUR_SCHEME {RIGHT}"), ("YOUR_SCHEME",)),
+    ]
+
+
+def _further_pairs() -> list[Wrong]:
+    """Mistakes in the pair."""
+    return [
         Wrong("pair percent-encoded", basic("shop%3As3cret"), ("the colon with it",)),
         Wrong("host after the secret", basic("shop:s3cret@h"), ("further characters follow",)),
         Wrong("word before the id", basic("client:shop:s3cret"), ("characters stand before",)),
@@ -391,6 +474,26 @@ def _found_later() -> list[Wrong]:
         Wrong("decomposed", basic("sha\u0308p:s3cret"), ("NFD",), "sh\u00e4p:s3cret"),
         Wrong("id of no text", basic(b"\x80\x81:s3cret"), ("not text",)),
         Wrong("id beyond ASCII", basic("sh\u043ep:s3cret"), ("but the client_id is",)),
+        Wrong("URL that is none", basic("http://[x:y@z"), ("a URL",)),
+        Wrong("URL with a user", basic("http://shop@api.example.test"), ("a URL",)),
+        Wrong("placeholder alone", basic("YOUR_API_KEY"), ("YOUR_API_KEY",)),
+        Wrong("id in mixed case", basic("sHop:s3cret"), ("case matters",)),
+        Wrong(
+            "two variables",
+            curl(f'-u "$CLIENT_ID:$CLIENT_SECRET" -d {GRANT}'),
+            ("$CLIENT_ID", "$CLIENT_SECRET"),
+        ),
+        Wrong(
+            "secrets of a workflow",
+            curl(f"-u ${{{{ secrets.ID }}}}:${{{{ secrets.KEY }}}} -d {GRANT}"),
+            ("{{secrets.ID}}", "{{secrets.KEY}}"),
+        ),
+    ]
+
+
+def _further_bodies_and_urls() -> list[Wrong]:
+    """Mistakes in the body and in the URL."""
+    return [
         Wrong("client_id as well", raw(body=f"{GRANT}&client_id=shop"), ("client_id is in the",)),
         Wrong("escaped JSON", raw(body='{\\"grant_type\\": \\"x\\"}'), ("backslash before",)),
         Wrong("quoted JSON", raw(body="'{grant_type:client_credentials}'"), ("single quotes",)),
@@ -408,25 +511,12 @@ def _found_later() -> list[Wrong]:
         Wrong("other underscore", raw(target="/auth-broker/request_token"), ("misspelt",)),
         Wrong("prefix before", raw(target=f"/api{PATH}"), ("prefix stands before",)),
         Wrong("placeholder in the URL", raw(target=f"{PATH}?v=$%7BV%7D"), ("${V}",)),
-        Wrong("BasicAuth", raw(f"BasicAuth {RIGHT}"), ("'BasicAuth'",)),
-        Wrong("Basic nine times", raw("Basic " * 9 + RIGHT), ("occurs twice",)),
-        Wrong("URL that is none", basic("http://[x:y@z"), ("a URL",)),
-        Wrong("URL with a user", basic("http://shop@api.example.test"), ("a URL",)),
-        Wrong("placeholder alone", basic("YOUR_API_KEY"), ("YOUR_API_KEY",)),
-        Wrong("id in mixed case", basic("sHop:s3cret"), ("case matters",)),
         Wrong(
             "credentials in Host",
             raw(None).replace("Host: ", "Host: shop:s3cret@"),
             ("id:secret@host",),
         ),
-        Wrong("scheme left", raw(f"{{{{SCHEME}}}} {RIGHT}"), ("{{SCHEME}}",)),
-        Wrong("scheme in angles", raw(f"<scheme> {RIGHT}"), ("<scheme>",)),
-        Wrong("scheme to replace", raw(f"YOUR_SCHEME {RIGHT}"), ("YOUR_SCHEME",)),
-        Wrong("two variables", curl(f'-u "$CLIENT_ID:$CLIENT_SECRET" -d {GRANT}'),
-              ("$CLIENT_ID", "$CLIENT_SECRET")),
-        Wrong("secrets of a workflow", curl("-u ${{ secrets.ID }}:${{ secrets.KEY }} "
-              f"-d {GRANT}"), ("{{secrets.ID}}", "{{secrets.KEY}}")),
-    ]  # fmt: skip
+    ]
 
 
 def _placeholders() -> list[Wrong]:
@@ -533,14 +623,23 @@ def _commands() -> list[Wrong]:
 WRONG = (
     *_scheme(),
     *_base64(),
-    *_decoded(),
+    *_octets_of_pair(),
+    *_separator_of_pair(),
+    *_parts_of_pair(),
+    *_placeholders_of_pair(),
     *_damaged(),
-    *_bodies(),
+    *_notation_of_body(),
+    *_separators_of_body(),
+    *_names_in_body(),
+    *_grants_in_body(),
+    *_bodies_with_their_type(),
     *_media_types(),
     *_lines(),
     *_placeholders(),
     *_two_at_once(),
-    *_found_later(),
+    *_further_schemes(),
+    *_further_pairs(),
+    *_further_bodies_and_urls(),
     *_commands(),
 )
 """The mistake shows in the request, so that explain and the broker must both name it."""
