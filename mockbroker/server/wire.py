@@ -111,9 +111,8 @@ class Connection:
         try:
             if not self._reader.receive_at_hand():
                 return Turn.ENDED
-        except (
-            BlockingIOError
-        ):  # pragma: no cover - select(2): a ready socket may block all the same
+        # select(2): a ready socket may block all the same.
+        except BlockingIOError:  # pragma: no cover - no test can cause it
             return Turn.WAITS
         head = self._reader.plain_head_at_hand()
         if head is None or not self._is_prompt(head.target.partition("?")[0]):
