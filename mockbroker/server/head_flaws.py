@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["flaw_in_head"]
+__all__ = ["flaw_in_head", "is_host"]
 
 # RFC 9110, 5.6.2 and 5.1: the name of a field is a token.
 _FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 _BLANK_BEFORE_COLON = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+:")
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~\x80-\xff]+ HTTP/[0-9]\.[0-9]")
 _CONTROL = re.compile(rb"[\0\r]")
+# RFC 3986, 3.2.2 and 3.2.3. The host of an http URL is not empty (RFC 9110, 4.2.1), but the field
+# is for a target without an authority (7.2). User information does not belong there either, but a
+# clause names that mistake.
+_HOST = re.compile(
+    rb"(?:[!-.0-?A-~]*@)?(?:\[[0-9A-Fa-fvV:.]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]*)(?::[0-9]*)?"
+)
+
+
+def is_host(value: bytes) -> bool:
+    """Return whether a Host field may have that value."""
+    return _HOST.fullmatch(value) is not None
 
 
 def flaw_in_head(head: bytes) -> str:
@@ -52,6 +63,9 @@ def _flaw_in_framing(lines: list[bytes]) -> str:
     hosts, lengths = values.get(b"host", []), values.get(b"content-length", [])
     if len(hosts) != 1:
         return "the Host header is missing" if not hosts else "there are several Host headers"
+    if not is_host(hosts[0]):
+        # RFC 9112, 3.2: the answer to "a Host header field with an invalid field value" is 400.
+        return "Host is not a name or an address, with or without a port"
     if any(not length.isdigit() for length in lengths):
         return "Content-Length is not a number of bytes"
     return "there are several Content-Length headers" if len(set(lengths)) > 1 else ""

@@ -16,7 +16,7 @@ import h11
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.application import BODY_LIMIT_BYTES
-from mockbroker.server.head_flaws import flaw_in_head
+from mockbroker.server.head_flaws import flaw_in_head, is_host
 from mockbroker.server.plain_messages import PlainHead, plain_head
 from mockbroker.server.pool import Phase
 
@@ -267,6 +267,8 @@ class RequestReader:
         named = {name.lower(): value for name, value in fields}
         method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
         target = _origin_form(method, target)
+        if not is_host(named.get(b"host", b"")):
+            raise Refused(400, _malformed(self._head))
         if {b"transfer-encoding", b"content-length"} <= named.keys():
             # RFC 9112, 6.3: "ought to be handled as an error"
             raise Refused(400, "there are both a Transfer-Encoding and a Content-Length")

@@ -14,6 +14,7 @@ from functools import lru_cache
 from http.client import responses
 
 from mockbroker.model.messages import Headers, Response
+from mockbroker.server.head_flaws import is_host
 
 __all__ = ["PlainHead", "plain_head", "plain_response"]
 
@@ -75,7 +76,10 @@ def _read_head(head: bytes | bytearray) -> PlainHead | None:
         named[key] = value
     length = named.get("content-length", "0")
     is_kept = named.get("connection", _KEEP_ALIVE).lower() == _KEEP_ALIVE
-    if "host" not in named or not is_kept or not _LENGTH.fullmatch(length):
+    host = named.get("host")
+    if host is None or not is_host(host.encode("ascii")):
+        return None
+    if not is_kept or not _LENGTH.fullmatch(length):
         return None
     return PlainHead(match["method"], match["target"], Headers(fields), int(length))
 
