@@ -217,6 +217,14 @@ def client_option(
     )
 
 
+def _file_option(
+    name: str, help_text: str, *, metavar: str = "FILE"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds an option with the path of a file, which need not exist."""
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, type=kind, metavar=metavar, help=help_text)
+
+
 profile_option = click_option(PROFILE)
 config_option = click_option(CONFIG)
 _OPTIONS = (
@@ -240,18 +248,14 @@ _OPTIONS = (
         "blanks]",
         has_variable=True,
     ),
-    click.option(
+    _file_option(
         "--client-key",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Public keys of the first client, for a profile with private_key_jwt: PEM or a JWK "
+        "Public keys of the first client, for a profile with private_key_jwt: PEM or a JWK "
         "Set. By default the broker makes a key.",
     ),
-    click.option(
+    _file_option(
         "--client-cert",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="The first client's certificate (PEM), for a profile with tls_client_auth or "
+        "The first client's certificate (PEM), for a profile with tls_client_auth or "
         "self_signed_tls_client_auth; its authorities may follow. By default the broker makes one.",
     ),
     click.option(
@@ -266,11 +270,10 @@ _OPTIONS = (
         "--lenient", is_flag=True, help="Log what is wrong with a request, but answer it."
     ),
     click.option("--tls", is_flag=True, help="Speak HTTPS, with a temporary certificate."),
-    click.option(
+    _file_option(
         "--journal",
-        type=click.Path(path_type=Path, dir_okay=False),
+        "Append each request and its answer as a line of JSON, secrets masked.",
         metavar="FILE.jsonl",
-        help="Append each request and its answer as a line of JSON, secrets masked.",
     ),
     config_option,
     click.option(
@@ -319,11 +322,9 @@ _SHARING_OPTIONS = (
 )
 
 _FILE_OPTIONS = (
-    click.option(
+    _file_option(
         "--env-file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write TOKEN_URL, API_URL, CLIENT_ID, CLIENT_SECRET and CA_FILE into this file while "
+        "Write TOKEN_URL, API_URL, CLIENT_ID, CLIENT_SECRET and CA_FILE into this file while "
         "the broker runs, for `docker run --env-file` and for a shell. Only its owner can read it.",
     ),
     click.option(
@@ -332,31 +333,24 @@ _FILE_OPTIONS = (
         metavar="DIR",
         help="Write the CA certificate to DIR/ca.pem, where it stays. Needs --tls.",
     ),
-    click.option(
+    _file_option(
         "--key-out",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write the private key that the broker has made for the first client into this file "
+        "Write the private key that the broker has made for the first client into this file "
         "(PEM) while the broker runs. Only its owner can read it.",
     ),
-    click.option(
+    _file_option(
         "--cert-out",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write the certificate that the broker has made for the first client into this file "
+        "Write the certificate that the broker has made for the first client into this file "
         "(PEM) while the broker runs; its key goes to --key-out.",
     ),
-    click.option(
+    _file_option(
         "--ready-file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write this file once the broker listens, and remove it at the end.",
+        "Write this file once the broker listens, and remove it at the end.",
     ),
-    click.option(
+    _file_option(
         "--scenario",
-        type=click.Path(path_type=Path, dir_okay=False),
+        "Planned events: outages, revocations, rotated secrets, after N requests or seconds.",
         metavar="FILE.toml",
-        help="Planned events: outages, revocations, rotated secrets, after N requests or seconds.",
     ),
     click.option(
         "--quiet", "-q", is_flag=True, help="Log only requests in which something is wrong."
