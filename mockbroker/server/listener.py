@@ -264,22 +264,21 @@ class Server:
         # acknowledges the one before. Delayed acknowledgements take some 40 ms, which would move
         # the times of a fault.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if isinstance(sock, ssl.SSLSocket):
-            self._handshake(sock)
+        if self._trust is not None and isinstance(sock, ssl.SSLSocket):
+            self._handshake(sock, self._trust)
         on_phase = partial(self._pool.note_phase, sock)
         connection = Connection(
             sock, self._app, self.origin, on_phase, self._on_refused, is_prompt=self._is_prompt
         )
         return connection if connection.serve() else None
 
-    def _handshake(self, sock: ssl.SSLSocket) -> None:
+    def _handshake(self, sock: ssl.SSLSocket, trust: ClientTrust) -> None:
         """Do the TLS handshake. Raises ssl.SSLError, and reports why, if it fails."""
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         # Here and not in `_take`: it may read a shared state.
-        if self._trust is not None:
-            for broker in tuple(self.mounts.values()):
-                self._trust.accept(broker.accepted_certificates())
+        for broker in tuple(self.mounts.values()):
+            trust.accept(broker.accepted_certificates())
         try:
             sock.do_handshake()
         except ssl.SSLEOFError:
