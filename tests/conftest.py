@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,20 @@ LISTED = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the lists, before any of them is deselected."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark the tests of the lists, before any of them is deselected, and begin with the slow ones.
+
+    Otherwise the workers of a run wait at its end for a slow test that began last.
+    """
     for item in items:
         for marker, names in LISTED.items():
             if {item.nodeid, item.nodeid.partition("[")[0]} & names:
                 item.add_marker(marker)
+    result = yield
+    # After pytest-randomly has shuffled them.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    return result
 
 
 @pytest.fixture(scope="session")
