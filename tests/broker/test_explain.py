@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -373,6 +374,21 @@ def test_mistakes_of_the_body_method_are_named():
         found = explain(f"curl -d '{data}' {url}".encode(), post, SHOP)
         assert words in "\n".join(found.hints)
         assert "no client_id" not in "\n".join(found.hints)
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [("p+%2Bw", "form-encoded"), ("other", "another secret"), ("xxxxxxxx", "left in the secret")],
+)
+def test_a_registered_id_is_not_taken_for_a_placeholder(secret, words):
+    post = Profile(name="post", client_authentication=("post",))
+    body = urlencode(
+        {"grant_type": "client_credentials", "client_id": "client id", "client_secret": secret}
+    )
+    text = f"curl -d '{body}' http://h{post.token_path}"
+    hints = "\n".join(explain(text.encode(), post, (Credentials("client id", "p +w"),)).hints)
+    assert words in hints
+    assert "left in the client_id" not in hints
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,10 @@ _ALTERATIONS: tuple[tuple[str, _Alteration], ...] = (
     ("the credentials were percent-decoded before they were sent", unquote),
     ("the credentials were form-decoded before they were sent", unquote_plus),
     ("the credentials were percent-encoded", lambda text: _quoted(quote, text)),
+    (
+        "the credentials were form-encoded before they were sent",
+        lambda text: _quoted(quote_plus, text),
+    ),
     ("the credentials were form-encoded twice", lambda text: _quoted(quote_plus, text, times=2)),
     (
         "the quotes in the credentials are missing: a shell or a parser removed them",

@@ -7,7 +7,7 @@ every registered client, because a client may have the credentials of another on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 
 from mockbroker.contract.authentication.altered_pair import altered
@@ -51,7 +51,8 @@ def mistakes_in_pair(pair: Pair, expected: TokenExpectation) -> Iterator[str]:
         return
     # A placeholder in the id says nothing about the secret, and the other way round.
     names = expected.profile.parameter_names
-    left_out = list(_left_out(pair, names.client_id))
+    ids = frozenset(known.client_id for known in expected.credentials)
+    left_out = list(_left_out(pair, names.client_id, ids))
     if left_out:
         # The credentials of a client may look like a placeholder themselves.
         alteration = altered(pair, expected)
@@ -77,8 +78,8 @@ def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | N
     return next((c for c in expected.credentials if c.client_id == client_id), None)
 
 
-def _left_out(pair: Pair, id_name: str = "client_id") -> Iterator[str]:
-    """Yield the hints on placeholders, and on words for a missing value."""
+def _left_out(pair: Pair, id_name: str = "client_id", ids: Collection[str] = ()) -> Iterator[str]:
+    """Yield the hints on placeholders, and on words for a missing value, but on none of the ids."""
     if tuple(part.lower() for part in pair) in _EXAMPLES:
         yield left_in("the credentials", ":".join(pair))
         return
@@ -87,6 +88,8 @@ def _left_out(pair: Pair, id_name: str = "client_id") -> Iterator[str]:
         yield left_in("the credentials", placeholder_in(":".join(pair)))
         return
     for name, part in {f"the {id_name}": pair[0], "the secret": pair[1]}.items():
+        if part in ids:
+            continue
         placeholder = placeholder_in(part)
         if placeholder:
             yield left_in(name, placeholder)

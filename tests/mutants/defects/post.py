@@ -11,7 +11,7 @@ from mockbroker.contract import clauses
 from mockbroker.model.profile import Profile
 from tests.mutants.workshop import Sender, breaks
 
-POST = Profile(name="post", client_authentication=("post",))
+POST = Profile(name="in-the-body", client_authentication=("post",))
 
 
 class Poster(Sender):
