@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -47,6 +46,9 @@ class BrokerSession:
         self._settings = settings
         self._closing = contextlib.ExitStack()
         self._servers: dict[bool, Server] = {}
+        # The latest of the brokers that single tests have, and its server. The same broker may be
+        # mounted on two servers in turn; its URLs are those of the latest.
+        self._mounted: tuple[Server, Broker] | None = None
         self._earlier = EarlierTests()
         # Clients of tests that have ended; nothing removes them before the next reset.
         self._leftover: frozenset[Credentials] = frozenset()
@@ -54,15 +56,8 @@ class BrokerSession:
         # Before the app makes a client: some HTTP clients read these variables only once.
         _set_variables(variables_without_proxy(), self._closing)
 
-    def __enter__(self) -> BrokerSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop the servers, and restore the environment."""
         self._closing.close()
 
     # Servers
@@ -137,10 +132,12 @@ class BrokerSession:
         server = self._servers[tls]
         self._earlier.begin(broker.credentials)
         # The broker of the test before is there until now, so that requests of its threads find it.
-        if server.mounts.get("") is not broker:
+        # The same one stays: mounting it takes longer than all the rest.
+        if self._mounted != (server, broker):
             if "" in server.mounts:
                 server.unmount()
             _mount(server, broker)
+            self._mounted = (server, broker)
         yield broker
 
     @cached_property

@@ -90,20 +90,22 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     A wrapper that goes first, because pytest imports the conftest files in such a wrapper.
     """
     if early_config.getini("auth_broker_env"):
-        session = _new_session(early_config)
-        # Also if the run ends before a test, such as by an error in a conftest.py.
-        early_config.add_cleanup(lambda: session.__exit__(None, None, None))
-        session.set_environment()
+        _session_of(early_config).set_environment()
     return (yield)
 
 
-def _new_session(config: pytest.Config) -> Any:
-    """Return the brokers of this run, which has none yet."""
+def _session_of(config: pytest.Config) -> Any:
+    """Return the brokers of this run, which are made at first use and last until its end."""
+    started = config.stash.get(SESSION, None)
+    if started is not None:
+        return started
     from pytest_mockbroker.broker_session import BrokerSession  # noqa: PLC0415 - only if used
     from pytest_mockbroker.broker_settings import IniSettings  # noqa: PLC0415 - only if used
 
     session = BrokerSession(IniSettings.of(config))
     config.stash[SESSION] = session
+    # Also if the run ends before a test, such as by an error in a conftest.py.
+    config.add_cleanup(session.close)
     return session
 
 
@@ -246,8 +248,10 @@ class _VerdictReceiver:
         )
 
 
+# Neither fixture has another one for the brokers of the run: with each test, pytest would take
+# longer to look for that one than these take for all the rest.
 @pytest.fixture
-def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
+def auth_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`.
 
     Function scope. The URL is the same for all tests without a special marker, the credentials are
@@ -255,30 +259,21 @@ def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> It
     ``auth_broker_env``, it is the session's broker, reset for the test. Assertions, faults and
     recorded requests are the test's own.
     """
-    with _auth_broker_session.for_test(request.node) as broker:
+    with _session_of(request.config).for_test(request.node) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
-def auth_broker_session(_auth_broker_session: Any) -> Iterator[Broker]:
+def auth_broker_session(pytestconfig: pytest.Config) -> Iterator[Broker]:
     """Provide the auth-broker of the session, for an app that reads its settings once.
 
     Session scope. URL and credentials never change. Tokens and the journal last for the session,
     until a test uses ``auth_broker``, which resets them. What fixtures of the session set up, such
     as clients and routes, stays.
     """
-    yield _auth_broker_session.broker
-    _auth_broker_session.check_handlers()
-
-
-@pytest.fixture(scope="session")
-def _auth_broker_session(pytestconfig: pytest.Config) -> Iterator[Any]:
-    started = pytestconfig.stash.get(SESSION, None)
-    if started is not None:
-        yield started
-        return
-    with _new_session(pytestconfig) as session:
-        yield session
+    session = _session_of(pytestconfig)
+    yield session.broker
+    session.check_handlers()
 
 
 @pytest.hookimpl(wrapper=True)
