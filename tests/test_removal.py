@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mockbroker_contract.drivers.removal import remove_tree
+from mockbroker_contract.drivers.removal import remove, remove_tree
 
 
 @pytest.fixture
@@ -48,3 +48,12 @@ def test_a_locked_folder_is_removed(root):
 
 def test_a_folder_that_is_gone_is_no_error(root):
     remove_tree(root / "gone")
+
+
+def test_a_file_a_link_and_a_folder_are_removed_alike(root):
+    (root / "file").write_text("x")
+    (root / "link").symlink_to(root)
+    (root / "folder" / "below").mkdir(parents=True)
+    for name in ("file", "link", "folder", "gone"):
+        remove(root / name)
+    assert list(root.iterdir()) == []
