@@ -36,13 +36,18 @@ class Reached:
 
 
 def left_out(
-    tests: Mapping[str, Recorded], kept: Iterable[str], needed: int, limit: float
+    tests: Mapping[str, Recorded],
+    kept: Iterable[str],
+    *,
+    needed: int,
+    price: float,
+    second_price: float,
 ) -> set[str]:
     """Return the tests that are not worth their cost beside the others.
 
-    The others reach each bit of ``needed`` that any test reaches, at whatever cost. They reach the
-    other bits, and the needed ones a second time, if a test costs at most ``limit`` seconds for
-    each bit that it adds. A second time, because whether one test reaches a branch may depend on
+    The others reach each bit of ``needed`` that any test reaches, at whatever cost, and the other
+    bits if a test costs at most ``price`` seconds for each bit that it adds. They reach the needed
+    bits a second time at ``second_price``, because whether one test reaches a branch may depend on
     timing.
     """
     possible, chosen = Reached(), Reached()
@@ -52,7 +57,8 @@ def left_out(
     for name in kept:
         chosen.add(candidates.pop(name).reached)
     _choose(candidates, chosen, Reached(possible.once & needed), inf)
-    _choose(candidates, chosen, Reached(possible.once, possible.twice & needed), limit)
+    _choose(candidates, chosen, Reached(possible.once), price)
+    _choose(candidates, chosen, Reached(possible.once, possible.twice & needed), second_price)
     return set(candidates)
 
 

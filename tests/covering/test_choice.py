@@ -6,9 +6,14 @@ from math import inf
 
 import pytest
 
-from tests.covering.choice import Recorded, left_out, listed
+from tests.covering import choice
+from tests.covering.choice import Recorded, listed
 
 NOTHING, EVERYTHING = 0, 0b1111
+
+
+def left_out(tests, kept, needed, limit):
+    return choice.left_out(tests, kept, needed=needed, price=limit, second_price=limit)
 
 
 @pytest.mark.parametrize(
