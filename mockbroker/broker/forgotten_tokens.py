@@ -9,9 +9,7 @@ __all__ = ["ForgottenValues"]
 
 # 2**25 bits; together with the four places they give the rates that the class states.
 _BITS = 2**25
-_PLACES = range(4)
-"""The numbers of a value's places. More would cost more bits for each value, and the filter would
-fill up sooner."""
+_MASK = _BITS - 1
 
 
 class ForgottenValues:
@@ -31,8 +29,9 @@ class ForgottenValues:
         # Most brokers of a test never forget a token; 4 MiB for each would be a waste.
         if not self._bits:
             self._bits = bytearray(_BITS // 8)
+        bits = self._bits
         for place in _places(value):
-            self._bits[place >> 3] |= 1 << (place & 7)
+            bits[place >> 3] |= 1 << (place & 7)
 
     def __contains__(self, value: str) -> bool:
         bits = self._bits
@@ -43,11 +42,21 @@ class ForgottenValues:
         self._bits = bytearray()
 
 
-def _places(value: str) -> list[int]:
-    """Return the numbers of the bits of a value."""
+def _places(value: str) -> tuple[int, int, int, int]:
+    """Return the numbers of the bits of a value.
+
+    More places would cost more bits for each value, and the filter would fill up sooner.
+    """
     # Python's own hash: the index of tokens has computed it already, so that it costs nothing here.
     # It has a key for each process, so a client cannot choose tokens that collide. Its two halves
     # make as many places as needed (Kirsch and Mitzenmacher, "Less Hashing, Same Performance").
     number = hash(value)
-    start, step = number, number >> 32 | 1
-    return [(start + step * index) % _BITS for index in _PLACES]
+    step = number >> 32 | 1
+    # A mask, because the number of bits is a power of two. Written out: it is computed with each
+    # token of a broker that is full.
+    return (
+        number & _MASK,
+        number + step & _MASK,
+        number + 2 * step & _MASK,
+        number + 3 * step & _MASK,
+    )

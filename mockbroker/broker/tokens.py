@@ -148,6 +148,10 @@ class TokenStore:
     def _most_expendable(self, now: float) -> AccessToken:
         """Return the token to forget next; see the class. Needs the lock."""
         oldest = next(iter(self._oldest.values()))
+        # Most brokers that are full have valid tokens only, and forget one with each request.
+        if oldest.number > self._revoked_count and not self._ended and self._expiries[0][0] > now:
+            self._warn_of_valid()
+            return oldest
         # `revoke_all` revokes the oldest ones, so the oldest of all is one of them if any is.
         revoked = oldest if oldest.number <= self._revoked_count else None
         ended = self._oldest[next(iter(self._ended))] if self._ended else None

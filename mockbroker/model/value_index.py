@@ -7,7 +7,6 @@ for all of them.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -55,8 +54,10 @@ class _Anchors:
     """
 
     size: int
-    counts: Counter[str] = field(default_factory=Counter)
-    lengths: Counter[int] = field(default_factory=Counter)
+    # Dicts, because a Counter calls methods of Python for keys that are new and for those that go:
+    # each token has an anchor of its own.
+    counts: dict[str, int] = field(default_factory=dict)
+    lengths: dict[int, int] = field(default_factory=dict)
     longest_first: tuple[int, ...] = ()
     alphabet: frozenset[str] = frozenset()
     # This pattern matches nothing, because the index has no anchor yet.
@@ -64,7 +65,6 @@ class _Anchors:
 
     def add(self, anchor: str, length: int) -> None:
         """Count one more value of that length that begins with the anchor."""
-        # Not by `+=`: a Counter calls a method of Python for a missing key, and most are.
         self.counts[anchor] = self.counts.get(anchor, 0) + 1
         self._count_length(length, 1)
         if not self.alphabet.issuperset(anchor):
@@ -76,20 +76,23 @@ class _Anchors:
 
     def discard(self, anchor: str, length: int) -> None:
         """Count one value less; an anchor without values is removed."""
-        self.counts[anchor] -= 1
-        if not self.counts[anchor]:
+        left = self.counts[anchor] - 1
+        if left:
+            self.counts[anchor] = left
+        else:
             del self.counts[anchor]
         self._count_length(length, -1)
 
     def _count_length(self, length: int, change: int) -> None:
         """Change the number of values of a length, and list the lengths again if they changed."""
-        before = self.lengths[length]
-        self.lengths[length] += change
-        if not self.lengths[length]:
+        before = self.lengths.get(length, 0)
+        after = self.lengths[length] = before + change
+        if before and after:
+            return
+        if not after:
             del self.lengths[length]
         # Replaced, never changed in place: a search in another thread may be using the tuple.
-        if not before or not self.lengths[length]:
-            self.longest_first = tuple(sorted(self.lengths, reverse=True))
+        self.longest_first = tuple(sorted(self.lengths, reverse=True))
 
     def places(self, folded: str) -> list[int]:
         """Return the places in a lower-case string where an anchor begins."""
