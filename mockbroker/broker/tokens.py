@@ -148,17 +148,15 @@ class TokenStore:
     def _most_expendable(self, now: float) -> AccessToken:
         """Return the token to forget next; see the class. Needs the lock."""
         oldest = next(iter(self._oldest.values()))
-        # Most brokers that are full have valid tokens only, and forget one with each request.
-        if oldest.number > self._revoked_count and not self._ended and self._expiries[0][0] > now:
-            self._warn_of_valid()
-            return oldest
         # `revoke_all` revokes the oldest ones, so the oldest of all is one of them if any is.
         revoked = oldest if oldest.number <= self._revoked_count else None
-        ended = self._oldest[next(iter(self._ended))] if self._ended else None
-        dead = [t for t in (revoked, ended, self._first_expired(now)) if t is not None]
-        if not dead:
+        expired = self._first_expired(now)
+        if revoked is None and expired is None and not self._ended:
             self._warn_of_valid()
-        return min(dead, key=attrgetter("number"), default=oldest)
+            return oldest
+        ended = self._oldest[next(iter(self._ended))] if self._ended else None
+        dead = [token for token in (revoked, ended, expired) if token is not None]
+        return min(dead, key=attrgetter("number"))
 
     def _warn_of_valid(self) -> None:
         """Log that a valid token is forgotten, if that was not logged before."""

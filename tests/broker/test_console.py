@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import requests
 
 from mockbroker import Broker, Fault, Profile
 from mockbroker.cli.console import LONGEST_TARGET, banner, log_lines
+from mockbroker.cli.streams import echo
 from mockbroker.model.profile import AUTOGRAB
 
 GRANT = {"grant_type": "client_credentials"}
@@ -91,3 +93,23 @@ def test_the_curl_command_of_the_banner_has_what_the_profile_requires():
     profile = Profile(name="acme", parameters={"audience": "https://a b/"})
     with Broker(profile=profile).running() as broker:
         assert "--data-urlencode 'audience=https://a b/' -d grant_type" in banner(broker)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "printed"),
+    [
+        (Terminal(), "", "\x1b[32mok\x1b[0m\n"),
+        (Terminal(), "1", "ok\n"),
+        (io.StringIO(), "", "ok\n"),
+    ],
+)
+def test_lines_have_colours_on_a_terminal_only(stream, no_color, printed, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys, "stdout", stream)
+    echo(click.style("ok", fg="green"))
+    assert stream.getvalue() == printed
