@@ -158,13 +158,12 @@ PARTS: dict[str, Part] = {
         Part(
             name="million_tokens",
             title="A million tokens",
-            before="One broker issues 1,000,000 tokens and answers 100,000 calls, without a "
-            "network, with the default limits. The last thousand requests of each kind are "
-            "measured in turn with those to a new broker; the ratio is that of these two. Over "
-            "HTTP the same is measured with a lower limit, so that it is reached as well.",
-            after="Beyond the limit each new token has an old one forgotten, which costs a few "
-            "microseconds. [What a broker remembers](in-tests.md#what-a-broker-remembers) says "
-            "which one.",
+            before="One broker issues 1,000,000 tokens and answers 100,000 calls, with the default "
+            "limits. The last thousand requests of each kind are measured in turn with those to a "
+            "new broker; the ratio is that of these two. Client and broker are one process.",
+            after="Beyond the limit each new token has an old one forgotten, which costs some "
+            "microseconds: little beside a request, and much beside the broker's own work. [What a "
+            "broker remembers](in-tests.md#what-a-broker-remembers) says which one.",
         ),
         Part(
             name="plugin_cost",

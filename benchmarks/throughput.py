@@ -85,10 +85,10 @@ def oauth2_mock_server(folder: Path) -> Callable[[], contextlib.AbstractContextM
     return run
 
 
-def request_to(url: str) -> bytes:
+def request_to(url: str, credentials: str = CREDENTIALS) -> bytes:
     """Return a token request as the bytes of HTTP/1.1."""
     parts = urlsplit(url)
-    basic = base64.b64encode(CREDENTIALS.encode()).decode()
+    basic = base64.b64encode(credentials.encode()).decode()
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Basic {basic}\r\n"
         "Accept: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\n"
