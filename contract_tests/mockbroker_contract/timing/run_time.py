@@ -58,7 +58,10 @@ class RunTime(Protocol):
         """Let that many seconds pass."""
 
     def advance_to(self, moment: float) -> None:
-        """Move on to that moment, in Unix seconds, if it is later and needs no waiting."""
+        """Move on to that moment, in Unix seconds, if it is later and needs no waiting.
+
+        Afterwards it is past by every clock that the client has had.
+        """
 
 
 class VirtualTime:
@@ -82,6 +85,7 @@ class VirtualTime:
         self._clock = clock
         self._begin = begin
         self._set_zone = set_zone
+        self._most_ahead_seconds = 0.0
         self._lock = threading.Lock()
 
     def frozen(self) -> AbstractContextManager[object]:
@@ -106,6 +110,10 @@ class VirtualTime:
 
     def advance_to(self, moment: float) -> None:
         """Move on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        # A client whose wall clock was ahead may keep a token for as much longer.
+        self._move_to(moment + self._most_ahead_seconds)
+
+    def _move_to(self, moment: float) -> None:
         # Sessions in several threads may end at once; only one of them may move the clock.
         with self._lock:
             now = self._clock.now()
@@ -137,6 +145,7 @@ class VirtualTime:
 
         Monotonic clocks do not change. When the context ends, the wall clock is set right.
         """
+        self._most_ahead_seconds = max(self._most_ahead_seconds, seconds)
         self._clock.set_wall_clock(seconds)
         try:
             yield
@@ -152,7 +161,7 @@ class VirtualTime:
         try:
             # The next such moment: time never goes back, because tokens of earlier cases must stay
             # expired.
-            self.advance_to(_next(change_in, self.now() + seconds) - seconds)
+            self._move_to(_next(change_in, self.now() + seconds) - seconds)
             yield
         finally:
             # Later cases must not depend on the order in which clauses are judged.
