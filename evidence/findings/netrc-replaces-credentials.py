@@ -7,6 +7,8 @@ from threading import Thread
 from urllib.parse import parse_qs
 
 from delta_sharing._internal_auth import ClientSecretOAuthClient
+from spotipy import MemoryCacheHandler
+from spotipy.oauth2 import SpotifyClientCredentials
 
 os.environ["HOME"] = tempfile.mkdtemp()
 NETRC = Path.home() / ".netrc"
@@ -32,11 +34,24 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint)
 Thread(target=server.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{server.server_port}/token"
 
-client = ClientSecretOAuthClient(url, "app", "s3cret", scope="read")
-client.client_credentials()
-NETRC.write_text("default login intruder password else\n")
-print("with a ~/.netrc:")
-client.client_credentials()
-NETRC.unlink()
-print("with the scope a+b&audience=other:")
+SpotifyClientCredentials.OAUTH_TOKEN_URL = url
+
+
+def delta_sharing():
+    ClientSecretOAuthClient(url, "app", "s3cret", scope="read").client_credentials()
+
+
+def spotipy():
+    cache = MemoryCacheHandler()
+    SpotifyClientCredentials("app", "s3cret", cache_handler=cache).get_access_token(as_dict=False)
+
+
+for library in (delta_sharing, spotipy):
+    print(library.__name__)
+    library()
+    NETRC.write_text("default login intruder password else\n")
+    print("with a ~/.netrc:")
+    library()
+    NETRC.unlink()
+print("delta_sharing with the scope a+b&audience=other:")
 ClientSecretOAuthClient(url, "app", "s3cret", scope="a+b&audience=other").client_credentials()
