@@ -30,7 +30,7 @@ SECONDS_FOR_A_SECOND_TIME = 0.1
 """What it may cost for each line or branch of the broker that it reaches as the second one."""
 
 HEADING = """\
-# Tests that the coverage run leaves out, because others reach what they reach.
+# Tests that the coverage run leaves out, because others reach what they reach, or at less cost.
 # `tox -e choose-unmeasured` writes this file. A line names a test, or one of its cases. A test that
 # is not named is measured: a new one needs no line.
 """

@@ -6,8 +6,9 @@ import sys
 
 import coverage
 
-FLOORS = {"mockbroker": 99.7, "contract_tests": 90.5, "pytest_plugin": 95.0}
-"""In percent of branches and lines together. With all mutants the kit has 95 %."""
+FLOORS = {"mockbroker": 99.9, "contract_tests": 94.5, "pytest_plugin": 95.0}
+"""In percent of branches and lines together. What was measured is a little more, because some
+branches depend on timing."""
 REMEDY = """\
 Look at the lines and branches that are missing. If you changed them, add a quick test. If you did
 not, tests/unmeasured.txt may leave out the tests that reach them: `tox -e choose-unmeasured`
