@@ -117,6 +117,11 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     # Brackets around a token may look like a placeholder.
     if placeholder and not expected.damage_of(token):
         return f"a placeholder is left in place of the token: {placeholder}; put the value there"
+    if ", bearer " in token.lower():
+        return (
+            "the header holds two tokens, joined by a comma: replace the value when a call is "
+            "repeated, and do not add another one"
+        )
     # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"

@@ -190,19 +190,30 @@ def judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) ->
     profile = expected.profile
     if is_unreadable(request, profile) or (profile.body == "form" and request.json is not None):
         return
-    grants = request.values("grant_type")
     if not request.has_form_of(profile):
         return  # not a form at all: nothing in it could be extra
+    extra = _extra_names(request, expected)
+    if extra:
+        what = f"the {_place(profile)} also has {listed(extra)}"
+        yield Flaw(what, "grant_type and nothing else but what is configured or required")
+    elif _has_empty_scope(request, expected):
+        name = profile.parameter_names.scope
+        yield Flaw(f"the {_place(profile)} has {name} without a value", f"no {name} at all")
+
+
+def _extra_names(request: TokenRequest, expected: TokenExpectation) -> set[str]:
+    """Return the names of the parameters that are extra, without those that other clauses judge."""
+    profile = expected.profile
     extra = {name for name, value in request.parameters if _is_extra(name, value, expected)}
     if profile.body == "query":
         extra -= names_in(profile.token_query)
-    if "refresh_token" in grants:
+    if "refresh_token" in request.values("grant_type"):
         # It belongs to that grant, and refresh.same-grant names the mistake.
         extra.discard("refresh_token")
     method = method_in(request, expected.profile)
     if isinstance(method, Body):
         if not any(method.presents(request, pair) for pair in expected.credentials):
-            return  # a secret that was not encoded splits into parameters: see post.credentials
+            return set()  # a secret that was not encoded splits: see post.credentials
         extra -= _CREDENTIAL_NAMES
     elif isinstance(method, (PrivateKeyJwt, ClientCertificateMethod)):
         # RFC 7521, 4.2: client_id is optional with an assertion; RFC 8705, 2, requires it with a
@@ -211,9 +222,15 @@ def judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) ->
         extra -= _CREDENTIAL_NAMES | ASSERTION_NAMES | {"assertion"}
     elif request.values("client_secret"):
         extra -= _CREDENTIAL_NAMES  # see basic.only
-    if extra:
-        what = f"the {_place(profile)} also has {listed(extra)}"
-        yield Flaw(what, "grant_type and nothing else but what is configured or required")
+    return extra
+
+
+def _has_empty_scope(request: TokenRequest, expected: TokenExpectation) -> bool:
+    """Return whether the request has a scope without a value, where none is configured."""
+    # RFC 6749, 3.2, has the server treat it as omitted. But some servers answer invalid_scope,
+    # because 3.3 requires at least one value: scope = scope-token *( SP scope-token ).
+    scopes = request.values("scope")
+    return bool(scopes) and not any(scopes) and not expected.scope
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:

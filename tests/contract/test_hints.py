@@ -207,6 +207,7 @@ CALLS = {
     "None": ([("Authorization", "Bearer None")], "access_token was not found"),
     "undefined": ([("Authorization", "Bearer undefined")], "access_token was not found"),
     "twice": ([("Authorization", f"Bearer Bearer {TOKEN}")], "occurs twice"),
+    "two tokens": ([("Authorization", f"Bearer {TOKEN}, Bearer {TOKEN}")], "joined by a comma"),
     "whole answer": ([("Authorization", 'Bearer {"access_token": "x"}')], "the whole answer"),
     "quoted": ([("Authorization", f'Bearer "{TOKEN}"')], "quotes or white space"),
     "bytes": ([("Authorization", f"Bearer {TOKEN.encode()}")], "was bytes"),

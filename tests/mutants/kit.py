@@ -109,6 +109,9 @@ def _verdict(
     try:
         test(scenario_of(run, clause))
     except ContractBreached as breach:
+        # The plugin takes a breach of another clause for a failure of the kit.
+        if breach.clause_id != clause.id:
+            raise AssertionError(f"the test of {clause.id} raised: {breach}") from breach
         return run.findings.verdict_on_breach(clause.id), str(breach)
     except NotTested as obstacle:
         return Verdict.NOT_TESTED, str(obstacle)

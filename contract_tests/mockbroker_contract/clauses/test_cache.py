@@ -18,6 +18,7 @@ from mockbroker.report.steps import (
     AnswerChanged,
     ClientUsed,
     OtherClientAdded,
+    ScopeConfigured,
     TimeZoneSet,
 )
 from mockbroker_contract.clauses.cache_cases import CREDENTIALS, keeps_tokens
@@ -39,9 +40,9 @@ _USES = 4
 def test_reuse(scenario: Scenario) -> None:
     """Check that successive calls share one token while it is valid.
 
-    Three more forms follow the explored ones: the second token of a client; a lifetime as a string,
-    as older Azure endpoints send it; and a time zone behind UTC, where a client that mixes local
-    time and UTC fails.
+    More forms follow the explored ones: the second token of a client; a lifetime as a string, as
+    older Azure endpoints send it; a scope that is not the requested one; and a time zone behind
+    UTC, where a client that mixes local time and UTC fails.
     """
     scenario.run.needs_working_client()
 
@@ -70,6 +71,7 @@ def test_reuse(scenario: Scenario) -> None:
     # Providers such as older Azure endpoints send the lifetime as a string. A client that computes
     # with the string may drop the token too soon.
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
+    scenario.for_each(_OTHER_SCOPES, lambda scopes, op: _reuse_with_scope(scenario, scopes, op))
     zoned = scenario.run.zoned_time
     if zoned is not None:
         # A day before, so that only the difference to UTC counts. A client that mixes local time
@@ -111,7 +113,29 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
         return _one_token(session, _USES, operation)
 
 
-def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
+# The requested scope and the one of the answer, which has more values, in another order.
+_OTHER_SCOPES = (("", "read"), ("read write", "write admin read"))
+
+
+def _reuse_with_scope(scenario: Scenario, scopes: tuple[str, str], operation: str) -> Situation:
+    """Judge the reuse of one token whose scope is not the requested one.
+
+    RFC 6749, 5.1: the answer names the scope if it is another one. A client that keeps its tokens
+    by that scope finds none for the requested one. A client that rejects the token is not judged.
+    """
+    requested, granted = scopes
+    with scenario.session(credentials=CREDENTIALS, scope=requested) as session:
+        if requested:
+            session.record(ScopeConfigured(scope=requested))
+        session.broker.token_answer = TokenAnswer(members={"scope": granted})
+        session.record(AnswerChanged(members={"scope": granted}))
+        if session.use(operation).error is not None and session.trace.token_requests:
+            return Situation.MET
+        hint = "the token is kept by the scope of the answer, and looked up by the requested one"
+        return _one_token(session, _USES, operation, hint=hint)
+
+
+def _one_token(session: ClientSession, uses: int, operation: str, *, hint: str = "") -> Situation:
     """Use the client several times at one moment; all uses must have the same token."""
     before = len(session.trace.token_requests)
     outcomes = [_used(session, session.use(operation)) for _ in range(uses)]
@@ -122,6 +146,7 @@ def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
             f"{uses} calls at one moment used {len(tokens)} tokens, and requested {len(requests)}",
             "one token for all of them: each was valid for long enough",
             requests,
+            hint=hint,
         )
     return Situation.met_if(session.trace.token_requests)
 

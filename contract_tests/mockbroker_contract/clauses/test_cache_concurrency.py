@@ -35,6 +35,7 @@ from mockbroker_contract.harness.arrangements import (
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.daily import measure_herd
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
@@ -171,6 +172,46 @@ def test_thread_safe(scenario: Scenario) -> None:
         lambda moment, op: _burst(scenario, moment, op, judge),
         operations=_concurrent_operations(scenario),
     )
+    if scenario.run.clients.arranges_uses:
+        scenario.for_each(
+            list(_FAILURES) if scenario.run.time.is_virtual else [_Moment.COLD_IN_FLIGHT],
+            lambda moment, op: _failed_together(scenario, moment, op),
+            operations=_concurrent_operations(scenario),
+        )
+
+
+# What ends the token request for which the others wait.
+_FAILURES: dict[_Moment, Fault] = {
+    _Moment.COLD_IN_FLIGHT: Fault.status(503),
+    _Moment.REFRESH_IN_FLIGHT: Fault.reset(),
+}
+
+
+def _failed_together(scenario: Scenario, moment: _Moment, operation: str) -> Situation:
+    """Judge uses that wait for a token request which fails: each has to end, with an error or not.
+
+    A client may wake those that wait only when there is a token. Whether the first use ends with an
+    error is for other clauses to judge.
+    """
+    with scenario.session(
+        credentials=CREDENTIALS,
+        deadline=scenario.run.settings.patient_deadline,
+        elsewhere=[HONOURS],
+    ) as session:
+        if moment is _Moment.REFRESH_IN_FLIGHT:
+            session.use_well(operation)
+            session.advance(2 * session.broker.expires_in)
+        session.record(fault_step(_FAILURES[moment], times=1))
+        # A use that does not end is a breach of the clause: see the deadline of the session.
+        first, *others = while_one_is_in_flight(session, operation, AT_ONCE, _FAILURES[moment])
+        for outcome in others if first.error is not None else []:
+            if outcome.error is None and not outcome.is_good and not outcome.is_after_expiry:
+                session.breach(
+                    f"a token request failed, and a use that had waited for it {outcome.in_words}",
+                    "an error, or a valid token",
+                    outcome.exchanges,
+                )
+        return Situation.met_if(first.token_requests)
 
 
 def _concurrent_operations(scenario: Scenario) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -159,9 +160,34 @@ def test_expires_in_missing(scenario: Scenario) -> None:
                 if number == 0 and not outcome.token_requests:
                     raise NotTested("the client did not request the token without expires_in")
                 must_use_the_token(session, outcome, "no expires_in")
+            _must_not_renew_without_end(session)
             return Situation.MET
 
     scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], run_case)
+
+
+# A timer that is due at once sends hundreds of requests in that time, in seconds of real time.
+_FLOOD, _WATCHED_SECONDS = 10, 0.25
+
+
+def _must_not_renew_without_end(session: ClientSession) -> None:
+    """Raise the breach of the clause if token requests follow in the background, after the uses.
+
+    A timer for the next renewal is due at once if the missing lifetime counts as 0.
+    """
+    arrived = threading.Semaphore(0)
+    known = len(session.trace.token_requests)
+    end = session.broker.journal.subscribe(lambda _: arrived.release())
+    try:
+        is_flood = all(arrived.acquire(timeout=_WATCHED_SECONDS) for _ in range(_FLOOD))
+    finally:
+        end()
+    if is_flood:
+        session.breach(
+            "with no expires_in, the client requested tokens in the background without end",
+            "a default lifetime, or one token until the API refuses it",
+            session.trace.token_requests[known : known + _FLOOD],
+        )
 
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)

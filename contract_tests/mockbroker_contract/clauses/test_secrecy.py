@@ -70,6 +70,22 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
     clauses.secrecy.SECRET: ("the client secret", lambda broker: secret_forms(broker.credentials)),
     clauses.secrecy.TOKEN: ("an access token", lambda broker: broker.token_issued_values),
 }
+# What clients log in place of the whole: its beginning or its end. Four characters and a hash are
+# accepted, because they serve to tell secrets apart and make none easier to guess.
+_PART = 8
+_BEGINNINGS_AND_ENDS: dict[Clause, Callable[[Broker], Iterable[str]]] = {
+    clauses.secrecy.SECRET: lambda broker: _parts([broker.credentials.client_secret]),
+    clauses.secrecy.TOKEN: lambda broker: _parts(broker.token_issued_values),
+}
+
+
+def _parts(secrets: Iterable[str]) -> Iterator[str]:
+    """Return beginning and end of each secret, of a JWT those of its signature."""
+    for secret in secrets:
+        # Every JWT begins alike.
+        own = secret.rpartition(".")[2]
+        if len(own) > 2 * _PART:
+            yield from (own[:_PART], own[-_PART:])
 
 
 def _judge_exposure(scenario: Scenario) -> None:
@@ -114,7 +130,11 @@ def _must_not_show(
 ) -> None:
     """Raise or note the breach of that clause if a secret of its kind is visible."""
     what, secrets = _SECRETS[clause]
-    where = _without_urls(session, exposure).first_with(secrets(session.broker))
+    visible = _without_urls(session, exposure)
+    where = visible.first_with(secrets(session.broker))
+    if not where:
+        what = f"a part of {what}, {_PART} characters or more,"
+        where = visible.first_with(_BEGINNINGS_AND_ENDS[clause](session.broker))
     if not where:
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import string
 import urllib.parse
@@ -24,6 +25,7 @@ from mockbroker_contract.clauses.signing_cases import (
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -67,9 +69,21 @@ def test_bearer(scenario: Scenario) -> None:
     """Check the one Authorization header: Bearer, a space, and the token as issued.
 
     RFC 6750, 2.1. Judged in its own cases only: elsewhere a token may be changed for another
-    reason.
+    reason. The second kind of cases is a call that is repeated after a 401: a client may add a
+    second token to the header of the first attempt.
     """
     scenario.share(_judge_signed_calls)
+
+    def run_case(_uses: int, _operation: str) -> Situation:
+        with scenario.session(credentials=CREDENTIALS) as session:
+            session.use_well(REQUEST)
+            revoke(session)
+            # A client that repeats the call without end, or hangs, is judged by what it sent.
+            with contextlib.suppress(ClientHung, TooManyRequests):
+                session.use(REQUEST)
+            return Situation.MET
+
+    scenario.for_each([1], run_case, operations=(REQUEST,))
 
 
 @pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)

@@ -7,7 +7,7 @@ import pytest
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.contract import clauses
 from mockbroker.contract.profile_words import refused_token
-from mockbroker.model.credentials import AccessToken
+from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker_contract.clauses.signing_cases import (
     CREDENTIALS,
     UNAUTHORIZED,
@@ -59,6 +59,18 @@ def test_revoked(scenario: Scenario) -> None:
     scenario.for_each([1], run_case, operations=(REQUEST,))
 
 
+def _done_instead(outcome: Outcome) -> str:
+    """Return what a client did in place of a call with a new token."""
+    first, *others = outcome.api_calls
+    if not others:
+        return "gave up the call"
+    if others[-1].token == first.token:
+        return "repeated the call with the same token"
+    if others[-1].token_state is TokenState.VALID:
+        return "repeated the call, but gave its caller the first answer"
+    return "gave up the call"
+
+
 def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
     """Revoke all tokens, make a call, and return its token.
 
@@ -68,8 +80,8 @@ def _token_after_revocation(session: ClientSession, lost: AccessToken | None) ->
     outcome = called(session)
     if outcome.token == lost or outcome.status == UNAUTHORIZED:
         session.breach(
-            f"the API answered {refused_token(session.broker.profile)} and the client gave up the "
-            "call",
+            f"the API answered {refused_token(session.broker.profile)} and the client "
+            f"{_done_instead(outcome)}",
             "a new token and one more try",
             outcome.api_calls,
         )

@@ -71,14 +71,17 @@ def _held(
         broker.release()
 
 
-def while_one_is_in_flight(session: ClientSession, operation: str, count: int) -> list[Outcome]:
+def while_one_is_in_flight(
+    session: ClientSession, operation: str, count: int, fault: Fault = _NO_FAULT
+) -> list[Outcome]:
     """Begin a use, hold its token request at the broker, begin the others, and let all end.
 
-    Raises NotTested if the first use requests no token.
+    The held requests end with ``fault``; those that follow get the usual answer. Raises NotTested
+    if the first use requests no token.
     """
     session.record(UsesArranged(arrangement=Arrangement.ONE_IN_FLIGHT))
     return session.use_arranged(
-        operation, count, lambda uses: _in_flight(session, uses, operation, count)
+        operation, count, lambda uses: _in_flight(session, uses, operation, count, fault=fault)
     )
 
 
@@ -106,9 +109,10 @@ def _in_flight(
     count: int,
     *,
     cancelled: int | None = None,
+    fault: Fault = _NO_FAULT,
 ) -> list[Answer]:
     call = session.call_of(operation)
-    with _held(session.broker, Endpoint.TOKEN) as held:
+    with _held(session.broker, Endpoint.TOKEN, fault=fault) as held:
         uses.begin(operation, 1, **call)
         # A client that has a token already ends at once; the wait would be lost for each use.
         is_in_flight = held.wait_for(seconds=_PROMPT_ARRIVAL_SECONDS) or (

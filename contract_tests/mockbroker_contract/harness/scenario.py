@@ -26,6 +26,8 @@ from mockbroker_contract.harness.strategies import lifetimes, plain_credentials
 __all__ = ["Scenario", "scenario_of"]
 
 Drawn = TypeVar("Drawn")
+_UNAUTHORIZED = 401
+_REVOKED = TokenState.REVOKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +158,11 @@ class Scenario:
             except ClientHung:
                 return False
             repeated = len(outcome.api_calls) > 1
-            return outcome.error is None and not (
-                repeated and outcome.token_state is TokenState.REVOKED
+            # A client may throw away the answer to the repeated call.
+            is_refused = (
+                outcome.token_state is TokenState.REVOKED or outcome.status == _UNAUTHORIZED
             )
+            return outcome.error is None and not (repeated and is_refused)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore cases that other clauses explore as well.

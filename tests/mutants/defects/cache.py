@@ -43,6 +43,23 @@ class OverflowsAtThirtyDays(TokenManager):
         return 0.0 if overflows else milliseconds / 1000
 
 
+@breaks(clauses.cache.REUSE)
+class KeepsItsTokenByTheGrantedScope(TokenManager):
+    """Has the scope of the answer in the key of its cache, and looks for the requested one."""
+
+    granted: str | None = None
+
+    def get_token(self) -> str:
+        with self._lock:
+            if self.granted not in {None, "", self._scope}:
+                self._token = None
+        return super().get_token()
+
+    def _token_of(self, members: dict[str, Any]) -> str:
+        self.granted = members.get("scope")
+        return super()._token_of(members)
+
+
 @breaks(
     clauses.cache.REUSE,
     clauses.cache.SINGLE_FLIGHT,
@@ -219,6 +236,35 @@ class RefusesWhileItFetches(Unlocked):
 class GivesOutTheOldTokenMeanwhile(Unlocked):
     def meanwhile(self) -> str:
         return self._token.value if self._token else ""
+
+
+@breaks(clauses.cache.THREAD_SAFE)
+class WakesOthersOnlyWithAToken(TokenManager):
+    """Has those that wait for a token request wait on when it fails."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: list[threading.Event] | None = None
+
+    def get_token(self) -> str:
+        with self._lock:
+            if self._token is not None and time.time() < self._token.refresh_at:
+                return self._token.value
+            woken = None if self._waiting is None else threading.Event()
+            self._waiting = [] if woken is None else [*(self._waiting or []), woken]
+        if woken is not None:
+            woken.wait()
+            return self.get_token()
+        try:
+            self._token = self._refreshed()
+        except TokenError:
+            self._waiting = None
+            raise
+        with self._lock:
+            others, self._waiting = self._waiting or [], None
+        for other in others:
+            other.set()
+        return self._token.value
 
 
 class NoLock:

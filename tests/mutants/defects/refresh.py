@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -360,6 +361,77 @@ class RestsAfterSixFailures(Breaker):
             raise
         self.failures = 0
         return token
+
+
+@breaks(clauses.refresh.RECOVERS_AT_ONCE)
+class WaitsLongerAfterEachFailure(TokenManager):
+    """Waits before it asks again, within the call, and twice as long after each failure."""
+
+    failures = 0
+
+    def _fetch_token(self) -> AccessToken:
+        if self.failures > 1:
+            time.sleep(min(15.0, 2.0 ** (self.failures - 2)))
+        try:
+            token = super()._fetch_token()
+        except TokenError:
+            self.failures += 1
+            raise
+        self.failures = 0
+        return token
+
+
+# It waits in real time, where the leeway and local clocks do not show, and requests no token in an
+# outage.
+@breaks(
+    clauses.refresh.OUTAGE_AFTER_EXPIRY,
+    blocks=[
+        clauses.refresh.CLOCK_CHANGES,
+        clauses.refresh.AHEAD,
+        clauses.refresh.LATENCY,
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.RECOVERS,
+        clauses.refresh.RECOVERS_AT_ONCE,
+        clauses.errors.IDLE_CONNECTION,
+    ],
+)
+class StopsRenewingAfterAFailure(TokenManager):
+    """Renews its token in a thread only, which a failed token request ends."""
+
+    process = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._closed = threading.Event()
+
+    def get_token(self) -> str:
+        with self._lock:
+            if self._token is None or self._token.expires_at <= self._token.refresh_at:
+                self._token = self._fetch_token()
+            if self.process != os.getpid():
+                self.process = os.getpid()
+                threading.Thread(target=self._renew, daemon=True).start()
+            return self._token.value
+
+    def _renew(self) -> None:
+        pause = 0.0
+        while not self._closed.wait(max(0.05, pause)):
+            with self._lock:
+                token = self._token
+                pause = token.refresh_at - time.time() if token else 0.0
+                if token is None or pause > 0:
+                    continue
+                try:
+                    self._token = self._fetch_token()
+                except TokenError:
+                    return
+
+    def _time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - min(30.0, lifetime / 5)
+
+    def close(self) -> None:
+        self._closed.set()
+        super().close()
 
 
 @breaks(clauses.refresh.RECOVERS, blocks=[clauses.refresh.RECOVERS_AT_ONCE])

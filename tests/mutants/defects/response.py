@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import threading
 from typing import Any
 
 import requests
@@ -200,6 +202,29 @@ class KeepsTheOldExpiryForWantOfAnother(TokenManager):
         if self._token is not None and "expires_in" not in members:
             raise TokenError("the token has expired")
         return super()._lifetime_of(members)
+
+
+@breaks(clauses.response.EXPIRES_IN_MISSING)
+class RenewsAtOnceWithoutALifetime(TokenManager):
+    """Has a timer for the next renewal, which is due at once if the lifetime is unknown."""
+
+    timer: threading.Timer | None = None
+    is_closed = False
+
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        if members.get("expires_in") is None and not self.is_closed:
+            self.timer = threading.Timer(0.0, self._renew)
+            self.timer.daemon = True
+            self.timer.start()
+        return super()._lifetime_of(members)
+
+    def _renew(self) -> None:
+        with self._lock, contextlib.suppress(TokenError):
+            self._token = self._fetch_token()
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
 
 
 @breaks(clauses.response.EXPIRES_IN_FORMS)

@@ -59,6 +59,13 @@ class PrintsTheSecret(TokenManager):
 
 
 @breaks(clauses.secrecy.SECRET)
+class LogsTheEndOfTheSecret(TokenManager):
+    def _token_headers(self) -> dict[str, str]:
+        log.debug("asking as %s, secret ...%s", self._client_id, self._client_secret[-10:])
+        return super()._token_headers()
+
+
+@breaks(clauses.secrecy.SECRET)
 class WarnsWithTheSecret(TokenManager):
     def _fetch_token(self) -> AccessToken:
         warnings.warn(f"{self._client_secret!r} is not rotated yet", UserWarning, stacklevel=1)
@@ -70,6 +77,14 @@ class LogsTheToken(TokenManager):
     def _token_of(self, members: dict[str, Any]) -> str:
         token = super()._token_of(members)
         log.info("fetched %s", token)
+        return token
+
+
+@breaks(clauses.secrecy.TOKEN)
+class LogsTheBeginningOfTheToken(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        token = super()._token_of(members)
+        log.info("fetched %s...", token[:8])
         return token
 
 

@@ -25,6 +25,20 @@ class SignsWithTwoSpaces(Signer):
         request.headers["Authorization"] = f"Bearer  {token}"
 
 
+@breaks(clauses.signing.BEARER)
+class AddsTheNewTokenToTheHeader(ApiClient):
+    """Adds to the header when it repeats a call, in place of replacing its value."""
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
+        response = self._send(method, url, token := self.get_token(), **kwargs)
+        if response.status_code == 401 and _can_be_sent_again(kwargs.get("data")):
+            self.tokens.discard(token)
+            token = self.get_token()
+            response = self._send(method, url, f"{token}, Bearer {token}", **kwargs)
+        return response
+
+
 @breaks(clauses.signing.HEADER_ONLY, clauses.secrecy.TOKEN)  # the URL is in the log of urllib3
 class PutsTheTokenIntoTheUrlToo(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
@@ -195,6 +209,21 @@ class TriesAgainWithTheSameToken(ApiClient):
         if not _can_be_sent_again(kwargs.get("data")):
             return response
         return self._send(method, url, token, **kwargs) if response.status_code == 401 else response
+
+
+@breaks(
+    clauses.signing.REVOKED, blocks=[clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED]
+)
+class ReturnsTheAnswerOfTheRefusedCall(ApiClient):
+    """Repeats the call, and gives its caller the first answer."""
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
+        response = self._send(method, url, token := self.get_token(), **kwargs)
+        if response.status_code == 401 and _can_be_sent_again(kwargs.get("data")):
+            self.tokens.discard(token)
+            self._send(method, url, self.get_token(), **kwargs)
+        return response
 
 
 @breaks(clauses.signing.NO_RETRY_STORM)
