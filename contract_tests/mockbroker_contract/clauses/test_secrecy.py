@@ -71,7 +71,7 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
     clauses.secrecy.TOKEN: ("an access token", lambda broker: broker.token_issued_values),
 }
 # What clients log in place of the whole: its beginning or its end. Four characters and a hash are
-# accepted, because they serve to tell secrets apart and make none easier to guess.
+# accepted, because they distinguish secrets and make none easier to guess.
 _PART = 8
 _BEGINNINGS_AND_ENDS: dict[Clause, Callable[[Broker], Iterable[str]]] = {
     clauses.secrecy.SECRET: lambda broker: _parts([broker.credentials.client_secret]),
