@@ -229,8 +229,10 @@ def _has_empty_scope(request: TokenRequest, expected: TokenExpectation) -> bool:
     """Return whether the request has a scope without a value, where none is configured."""
     # RFC 6749, 3.2, has the server treat it as omitted. But some servers answer invalid_scope,
     # because 3.3 requires at least one value: scope = scope-token *( SP scope-token ).
+    if expected.scope or expected.profile.scope_required:
+        return False  # see request.scope
     scopes = request.values("scope")
-    return bool(scopes) and not any(scopes) and not expected.scope
+    return bool(scopes) and not any(scopes)
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:

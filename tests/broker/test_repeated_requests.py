@@ -32,7 +32,7 @@ _, SELF_SIGNED = CERTIFICATE_METHODS
 @contextmanager
 def sending(broker: Broker) -> Iterator[Callable[[], int]]:
     """What sends the same bytes on one connection and returns the status."""
-    sent = token_request(broker, body=b"grant_type=client_credentials&scope=")
+    sent = token_request(broker, body=b"grant_type=client_credentials")
     with connect(broker) as sock:
 
         def send() -> int:
