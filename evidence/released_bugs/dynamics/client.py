@@ -7,15 +7,35 @@ uses the library in one thread, as an application with a single thread would.
 from __future__ import annotations
 
 import functools
+import os
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from dynamics.client import DynamicsClient
 
-_ONE_THREAD = ThreadPoolExecutor(max_workers=1)
+_Result = TypeVar("_Result")
 _SCOPE = "https://acme.crm.example/.default"  # the library insists on one
+
+
+class _OneThread:
+    """The thread of the library; a forked child has another one, because threads are not copied."""
+
+    def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1)
+
+    def run(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Call the function in the thread and return what it returns."""
+        return self._executor.submit(function, *arguments).result()
+
+
+_ONE_THREAD = _OneThread()
 
 
 @functools.cache
@@ -39,7 +59,7 @@ class Client:
 
     def get_token(self) -> str:
         """Return the token that the library's next call would carry."""
-        return _ONE_THREAD.submit(self._token).result()
+        return _ONE_THREAD.run(self._token)
 
     def _token(self) -> str:
         self._dynamics._ensure_token()
@@ -53,4 +73,4 @@ class Client:
 
 def make_client(config: Any) -> Client:
     """Return the client to check."""
-    return _ONE_THREAD.submit(Client, config).result()
+    return _ONE_THREAD.run(Client, config)
