@@ -14,6 +14,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
@@ -371,7 +372,12 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._breach(client, self._clause_of_refusal(), what, "an error")
 
     def _clause_of_refusal(self) -> Clause:
-        return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
+        if self._outage:
+            return _OUTLASTED
+        # A client may know a 401 well, and not the provider's own refusal of a secret.
+        form = self._broker.profile.error_form("invalid_client")
+        is_usual = form is None or form.status == HTTPStatus.UNAUTHORIZED
+        return clauses.errors.INVALID_CLIENT if is_usual else clauses.errors.PROFILE
 
     def _judge_well(self, client: _Client, outcome: Outcome) -> None:
         """Raise a breach if the use should have succeeded and did not."""
