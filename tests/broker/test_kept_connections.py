@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -208,13 +209,81 @@ def test_a_mistake_in_the_turn_of_one_connection_leaves_the_loop_at_work(caplog)
     assert caplog.text.count("RuntimeError: a mistake") == 2
 
 
-def test_a_connection_that_breaks_in_its_turn_ends():
-    pool = ConnectionPool(lambda _: None, pytest.fail)
+def plain_app(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
+    start_response("200 OK", [("Content-Length", "4")])
+    return [b"text"]
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[tuple[socket.socket, Connection]]:
+    """A connection whose requests are answered at hand, and its peer."""
     peer, sock = socket.socketpair()
-    connection = Connection(
-        sock, lambda *_: [], "http://h:1", lambda _: None, lambda _: None, is_prompt=lambda _: True
-    )
-    peer.close()
-    assert connection.answer_at_hand() is Turn.ENDED
-    sock.close()
-    pool.stop()
+    with peer, sock:
+        sock.settimeout(0)
+        yield (
+            peer,
+            Connection(
+                sock,
+                plain_app,
+                "http://h:1",
+                lambda _: None,
+                lambda _: None,
+                is_prompt=lambda _: True,
+            ),
+        )
+
+
+def test_a_connection_that_ends_in_its_turn_says_so():
+    with watched() as (peer, connection):
+        peer.close()
+        assert connection.answer_at_hand() is Turn.ENDED
+
+
+def test_an_answer_that_the_system_does_not_take_is_sent_by_a_thread():
+    with watched() as (peer, connection):
+        filled = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filled += connection.sock.send(b"x" * 1000)
+        peer.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert connection.answer_at_hand() is Turn.NEEDS_THREAD
+        served = threading.Thread(target=connection.serve)
+        served.start()
+        received = b""
+        while not received.endswith(b"text"):
+            received += peer.recv(65536)
+        served.join(5)
+        assert received[filled:].startswith(OK)
+
+
+def test_a_connection_that_breaks_in_its_turn_leaves_the_loop_at_work(broker):
+    with kept(broker) as broken, kept(broker) as other:
+        broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        broken.close()
+        assert ask(broker, other).startswith(OK)
+        assert ask(broker, other).startswith(OK)
+
+
+def test_a_pool_that_stops_closes_what_waits_for_a_thread_and_takes_nothing_back():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def serve(_: socket.socket) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    pool = ConnectionPool(serve, pytest.fail, limit=1)
+    pairs = [socket.socketpair() for _ in range(2)]
+    for _, sock in pairs:
+        pool.take(sock)
+    assert begun.wait(5)
+    stopping = threading.Thread(target=pool.stop)
+    stopping.start()
+    assert read_all(pairs[1][0]) == b""
+    with watched() as (_, connection):
+        # Its thread would serve it, and no thread takes anything any more.
+        pool.resume(connection)
+    go_on.set()
+    stopping.join(5)
+    assert not stopping.is_alive()
+    for peer, _ in pairs:
+        peer.close()
