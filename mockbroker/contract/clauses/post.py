@@ -79,9 +79,11 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 def _shows_credentials(exchange: Exchange) -> bool:
     """Return whether the form has a client_secret, right or wrong; in another form a right one."""
     parts = TokenRequest.of(exchange.request)
-    return bool(parts.values("client_secret")) or (
-        is_accepted(exchange) and not parts.authorizations
-    )
+    if parts.values("client_secret"):
+        return True
+    # A lenient broker issues a token for wrong credentials as well.
+    is_wrong = any(breach.clause_id == CREDENTIALS.id for breach in exchange.breaches)
+    return is_accepted(exchange) and not is_wrong and not parts.authorizations
 
 
 def _credential_words(profile: Profile) -> Wording:
