@@ -196,9 +196,6 @@ def judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) ->
     if extra:
         what = f"the {_place(profile)} also has {listed(extra)}"
         yield Flaw(what, "grant_type and nothing else but what is configured or required")
-    elif _has_empty_scope(request, expected):
-        name = profile.parameter_names.scope
-        yield Flaw(f"the {_place(profile)} has {name} without a value", f"no {name} at all")
 
 
 def _extra_names(request: TokenRequest, expected: TokenExpectation) -> set[str]:
@@ -223,16 +220,6 @@ def _extra_names(request: TokenRequest, expected: TokenExpectation) -> set[str]:
     elif request.values("client_secret"):
         extra -= _CREDENTIAL_NAMES  # see basic.only
     return extra
-
-
-def _has_empty_scope(request: TokenRequest, expected: TokenExpectation) -> bool:
-    """Return whether the request has a scope without a value, where none is configured."""
-    # RFC 6749, 3.2, has the server treat it as omitted. But some servers answer invalid_scope,
-    # because 3.3 requires at least one value: scope = scope-token *( SP scope-token ).
-    if expected.scope or expected.profile.scope_required:
-        return False  # see request.scope
-    scopes = request.values("scope")
-    return bool(scopes) and not any(scopes)
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -189,3 +191,29 @@ def test_clauses_on_other_policies_do_not_apply():
 @pytest.mark.parametrize("name", ["json", "scope"])
 def test_the_clauses_on_the_dialect_itself_pass(name):
     assert verdicts_on(dialect_client(PROFILES[name]), profile=PROFILES[name], only=QUICK) == {}
+
+
+def test_what_every_token_of_a_provider_begins_with_may_be_logged():
+    shape = "acme-live-{32}"
+    shown = {
+        length: verdicts_on(
+            lambda config, length=length: make(logging_first(length), config),
+            only=[clauses.secrecy.TOKEN],
+            profile=replace(AUTOGRAB, token_shape=shape),
+        )
+        for length in (10, 18)
+    }
+    assert shown[10] == {}
+    assert set(shown[18]) == {clauses.secrecy.TOKEN}
+
+
+def logging_first(length: int) -> type[TokenManager]:
+    """A model client that logs so many characters of each token."""
+
+    class LogsTheBeginning(TokenManager):
+        def _token_of(self, members: dict[str, Any]) -> str:
+            token = super()._token_of(members)
+            logging.getLogger("app").warning("fetched %s", token[:length])
+            return token
+
+    return LogsTheBeginning

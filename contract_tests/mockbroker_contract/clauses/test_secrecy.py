@@ -75,14 +75,17 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
 _PART = 8
 _BEGINNINGS_AND_ENDS: dict[Clause, Callable[[Broker], Iterable[str]]] = {
     clauses.secrecy.SECRET: lambda broker: _parts([broker.credentials.client_secret]),
-    clauses.secrecy.TOKEN: lambda broker: _parts(broker.token_issued_values),
+    clauses.secrecy.TOKEN: lambda broker: _parts(
+        value.removeprefix(broker.profile.token_shape.partition("{")[0])
+        for value in broker.token_issued_values
+    ),
 }
 
 
 def _parts(secrets: Iterable[str]) -> Iterator[str]:
     """Return beginning and end of each secret, of a JWT those of its signature."""
     for secret in secrets:
-        # Every JWT begins alike.
+        # Every JWT begins alike, as the tokens of a shape do.
         own = secret.rpartition(".")[2]
         if len(own) > 2 * _PART:
             yield from (own[:_PART], own[-_PART:])

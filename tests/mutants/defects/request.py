@@ -181,12 +181,6 @@ class SendsTheClientId(TokenManager):
         return {**super()._token_parameters(), "client_id": self._client_id}
 
 
-@breaks(clauses.request.NO_EXTRA_PARAMETERS)
-class SendsAnEmptyScope(TokenManager):
-    def _token_parameters(self) -> dict[str, str]:
-        return {"scope": "", **super()._token_parameters()}
-
-
 @breaks(clauses.request.ACCEPT)
 class AcceptsOnlyXml(TokenManager):
     def _token_headers(self) -> dict[str, str]:
