@@ -467,7 +467,7 @@ class FaultScript:
         if not self._waiting:
             return None
         with self._lock:
-            if not self._waiting:
+            if not self._waiting:  # pragma: no cover - another request took the last one meanwhile
                 return None
             fault = self._waiting.popleft()
             if fault.manner is Manner.REFUSE:
