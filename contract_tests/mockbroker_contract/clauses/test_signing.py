@@ -31,6 +31,9 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
+# A client that copies the type from the answer breaks another clause.
+_CAPITALIZED = TokenAnswer(members={"token_type": "Bearer"})
+
 
 def _judge_signed_calls(scenario: Scenario) -> None:
     """Make signed calls with a first and a second token, and judge them.
@@ -42,9 +45,7 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
     def run_case(value: str) -> Situation:
         with scenario.session(credentials=CREDENTIALS) as session:
-            # Capitalized, because a client that copies the type from the answer breaks another
-            # clause.
-            session.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
+            session.broker.token_answer = _CAPITALIZED
             session.broker.token_values = iter(
                 # More values than calls, because a client that keeps no token or repeats a request
                 # needs several.
@@ -76,6 +77,7 @@ def test_bearer(scenario: Scenario) -> None:
 
     def run_case(_uses: int, _operation: str) -> Situation:
         with scenario.session(credentials=CREDENTIALS) as session:
+            session.broker.token_answer = _CAPITALIZED
             session.use_well(REQUEST)
             revoke(session)
             # A client that repeats the call without end, or hangs, is judged by what it sent.
