@@ -465,8 +465,7 @@ def an_httpx_client(config: Any) -> Any:
     return httpx.Client(auth=_HttpxAuth(config), verify=verify)
 
 
-# Over TLS, parent and child of a fork would use one encrypted connection.
-@passes_all_but(clauses.cache.FORK)
+@passes_all_but()
 def insists_on_https(config: Any) -> Any:
     """A client that accepts no token URL but https (RFC 6749, 3.2). No setting changes that."""
     if not config.token_url.startswith("https://"):
