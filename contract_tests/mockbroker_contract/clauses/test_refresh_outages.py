@@ -215,6 +215,15 @@ def _case_of_expired_token(
         return Situation.MET
 
 
+def _breach_of_expired(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Raise the breach of the clause: the client used an expired token in the outage."""
+    session.breach(
+        f"the token endpoint {what}, and the client used a token {how_late(session, outcome)}",
+        "an error: there was no valid token",
+        outcome.exchanges,
+    )
+
+
 def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situation:
     """Begin an outage while a token is valid, and continue it after the token has expired."""
     with _session_before_expiry(scenario) as session:
@@ -225,14 +234,9 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = session.use(operation)
         if outcome.is_after_expiry:
-            late = how_late(session, outcome)
             # The control: a client that uses expired tokens in any case breaks another clause.
             scenario.needs_expiry_control(operation, LIFETIME, after=_SECONDS_LATE)
-            session.breach(
-                f"the token endpoint {what}, and the client used a token {late}",
-                "an error: there was no valid token",
-                outcome.exchanges,
-            )
+            _breach_of_expired(session, outcome, what)
         # A client that sent no token request in either use has not met the outage.
         return Situation.met_if(before.token_requests or outcome.token_requests)
 
@@ -256,13 +260,8 @@ def _case_of_outage_in_real_time(scenario: Scenario, what: str, operation: str) 
         session.advance(lifetime - used_at + late)
         outcome = session.use(operation)
         if outcome.is_after_expiry:
-            used = how_late(session, outcome)
             scenario.needs_expiry_control(operation, lifetime, after=late)
-            session.breach(
-                f"the token endpoint {what}, and the client used a token {used}",
-                "an error: there was no valid token",
-                outcome.exchanges,
-            )
+            _breach_of_expired(session, outcome, what)
         # The first token request came before the outage.
         return Situation.met_if(session.trace.token_requests[1:])
 
