@@ -13,10 +13,10 @@ import string
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Literal
 
+from mockbroker.broker.expiry_queue import ExpiryQueue
 from mockbroker.broker.forgotten_tokens import ForgottenValues
 from mockbroker.broker.issue_history import IssueHistory
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -70,9 +70,7 @@ class TokenStore:
         # In the order of issue, by number. OrderedDicts, because a dict that is emptied from its
         # front is slow to find its first entry.
         self._oldest: OrderedDict[int, AccessToken] = OrderedDict()
-        # A heap of the moments of expiry, with the token's number. A token that is dropped before
-        # its expiry leaves its entry, which `_first_expired` and `_push_expiry` remove.
-        self._expiries: list[tuple[float, int]] = []
+        self._expiries = ExpiryQueue()
         # A client that presents a forgotten token needs other advice than one with an invented
         # token.
         self._forgotten = ForgottenValues()
@@ -150,7 +148,8 @@ class TokenStore:
         oldest = next(iter(self._oldest.values()))
         # `revoke_all` revokes the oldest ones, so the oldest of all is one of them if any is.
         revoked = oldest if oldest.number <= self._revoked_count else None
-        expired = self._first_expired(now)
+        number = self._expiries.first_until(now, self._oldest)
+        expired = None if number is None else self._oldest[number]
         if revoked is None and expired is None and not self._ended:
             self._warn_of_valid()
             return oldest
@@ -168,23 +167,10 @@ class TokenStore:
                 self._limit,
             )
 
-    def _first_expired(self, now: float) -> AccessToken | None:
-        """Return the token that expired first, or None if none has; needs the lock."""
-        while self._expiries and self._expiries[0][0] <= now:
-            token = self._oldest.get(self._expiries[0][1])
-            if token is not None:
-                return token
-            heappop(self._expiries)
-        return None
-
     def _push_expiry(self, token: AccessToken) -> None:
         """Note when a token expires; needs the lock."""
-        heappush(self._expiries, (token.expires_at, token.number))
-        # Entries of dropped tokens are removed once they are the majority, so that the cost for
-        # each token stays the same.
-        if len(self._expiries) > 2 * max(self._limit, len(self._oldest)):
-            self._expiries = [each for each in self._expiries if each[1] in self._oldest]
-            heapify(self._expiries)
+        self._expiries.push(token.expires_at, token.number)
+        self._expiries.remove_dropped(self._oldest, 2 * max(self._limit, len(self._oldest)))
 
     def _forget(self, token: AccessToken) -> None:
         """Drop a token, and keep its fingerprint; needs the lock."""

@@ -50,7 +50,7 @@ def run_clauses(run: ClauseRun) -> int:
     arguments += ["--continue-on-collection-errors"]
     # This plugin would collect garbage for a second at the end.
     arguments += ["-p", "no:unraisableexception"]
-    workers = ClauseWorkers(run.worker_count, reporters=[run])
+    workers = ClauseWorkers(run.worker_count)
     # This process runs nothing but the check, so that its affinity may change. The hosts of the
     # clients inherit it; workers choose a processor of their own.
     place = one_processor() if run.worker_count == 1 else contextlib.nullcontext()

@@ -1,25 +1,27 @@
-"""Workers that judge the clauses of a check concurrently: forked processes of this one.
+"""Workers that judge the clauses of a session concurrently: forked processes of this one.
 
 pytest-xdist starts new processes, each of which imports pytest and the kit for a second. A fork of
-this process takes milliseconds. POSIX only; elsewhere the session judges all clauses by itself.
+this process takes milliseconds. POSIX only; elsewhere a check judges all clauses by itself, and
+pytest-xdist does what it does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
-import selectors
 import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.connection import Connection, Pipe, wait
 from types import FrameType
 from typing import Any, NoReturn
 
 import msgspec
 import pytest
+from _pytest.runner import runtestprotocol  # the runner's own hook reports as well
 
 from mockbroker.broker.client_certificates import remove_files
 from mockbroker.broker.clock import real_seconds
@@ -34,15 +36,16 @@ from mockbroker.report.kit_error import KitError
 from mockbroker_contract.isolation.one_processor import one_processor
 from pytest_mockbroker.collector import VerdictCollector
 from pytest_mockbroker.kit_failures import kit_error_from
-from pytest_mockbroker.markers import RECEIVER, clause_id_of
+from pytest_mockbroker.markers import clause_id_of
 
 __all__ = ["ClauseWorkers", "can_fork"]
 
-_PIECE = 65_536
 _SECONDS_TO_END = 2.0
 """The time that a worker has after an interruption to report what it found so far."""
 _FIRST = (TIMEOUT.id, LIFECYCLE.id)
 """A client without a timeout is waited for while others work. The state machine takes longest."""
+_LONGEST = ("cache", "refresh", "response")
+"""The chapters that take longest of the others, if a client is sound; the first one longest."""
 _TOKEN_REQUESTS = frozenset({"request", *(method.chapter for method in METHODS)})
 """The chapters whose clauses are judged by the same test cases, which are run once."""
 
@@ -61,21 +64,27 @@ class ClauseWorkers:
 
     ``count`` is how many there may be. Each worker has a contract run of its own: a client process,
     brokers and folders. It judges whole chapters, since the clauses of a chapter use each other's
-    test cases. Its reports go through a pipe to the hooks of this process.
-
-    ``reporters`` are plugins of this process that display the run; the workers do without them.
+    test cases. Its reports go through a pipe to the hooks of this process, and to none of its own.
     """
 
-    def __init__(self, count: int, reporters: Sequence[object]) -> None:
+    def __init__(self, count: int) -> None:
         self._count = count
-        self._reporters = reporters
+
+    def pytest_report_header(self) -> str:
+        """Say at the top of a run by pytest that the processes are not those of pytest-xdist."""
+        return f"contract: up to {self._count} processes judge the clauses"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Judge the items in workers; return None, for pytest's own loop, if one is enough."""
         queue = _ChapterQueue(_chapters(session.items))
         count = min(self._count, len(queue))
-        if count < 2 or session.config.option.collectonly:  # noqa: PLR2004 - more than one
+        options = session.config.option
+        # pytest's own loop ends a session whose tests could not be collected.
+        is_broken = session.testsfailed and not options.continue_on_collection_errors
+        # What a thread of another plugin holds, such as a lock, would stay held in a fork.
+        has_threads = threading.active_count() > 1
+        if count < 2 or options.collectonly or is_broken or has_threads:  # noqa: PLR2004 - more than one
             return None
         workers: list[_Worker] = []
         # A collection of garbage writes into each object that it visits. The processes share the
@@ -90,25 +99,25 @@ class ClauseWorkers:
             _Relay(session, workers).run()
         finally:
             _end(session, workers)
+            gc.unfreeze()
         return True
 
     def _fork(self, session: pytest.Session, queue: _ChapterQueue, number: int) -> _Worker:
         """Fork a worker. Raises OSError if the system has no resources for it."""
-        reader, writer = os.pipe()
-        # Before any thread of this process exists: a lock that a thread holds stays held in a fork.
+        reader, writer = Pipe(duplex=False)
         pid = os.fork()
         if not pid:
-            os.close(reader)
-            _work(session, queue, _Outlet(session.config, writer), number, self._reporters)
-        os.close(writer)
+            reader.close()
+            _work(session, queue, _Outlet(session.config, writer), number)
+        writer.close()
         return _Worker(pid, reader)
 
 
 def _chapters(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
     """Return the items by chapter, the chapter that takes longest first.
 
-    The chapters whose clauses share their test cases are one. A clause that goes first is a chapter
-    of its own.
+    So the last ones are short, and no worker judges long after the others have ended. The chapters
+    whose clauses share their test cases are one. A clause that goes first is a chapter of its own.
     """
     chapters: dict[str, list[pytest.Item]] = {}
     for item in items:
@@ -116,7 +125,7 @@ def _chapters(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
         chapter = clause_named(clause_id).chapter
         name = "token requests" if chapter in _TOKEN_REQUESTS else chapter
         chapters.setdefault(clause_id if clause_id in _FIRST else name, []).append(item)
-    first = [chapters.pop(clause_id) for clause_id in _FIRST if clause_id in chapters]
+    first = [chapters.pop(name) for name in (*_FIRST, *_LONGEST) if name in chapters]
     return [*first, *sorted(chapters.values(), key=len, reverse=True)]
 
 
@@ -156,35 +165,42 @@ class _ChapterQueue:
 
 
 class _Outlet:
-    """Plugin of a worker that sends the reports to the parent, as lines of JSON."""
+    """Plugin of a worker that sends the reports to the parent, in messages of plain values.
 
-    def __init__(self, config: pytest.Config, writer: int) -> None:
+    No other plugin of the worker gets them: one that writes reports has its files in the parent.
+    """
+
+    def __init__(self, config: pytest.Config, writer: Connection) -> None:
         self._config = config
         self._writer = writer
 
     def send(self, **message: Any) -> None:
         """Send a message. Raises OSError if the parent has ended."""
-        line = json.dumps(message).encode() + b"\n"
-        while line:
-            line = line[os.write(self._writer, line) :]
+        # Whole, also if the parent ends this process meanwhile: it could not read the next one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            self._writer.send(message)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        """Send that the next clause begins."""
-        self.send(begun=nodeid, location=location)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: Any) -> bool:
+        """Send that the next clause begins, and judge it."""
+        self.send(begun=item.nodeid, location=item.location)
+        runtestprotocol(item, log=False, nextitem=nextitem)
+        return True
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    # The outermost wrapper, because the collector's own puts the verdict into the report.
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send a report, in pytest's own form for workers."""
+        report = yield
         hook = self._config.hook
         self.send(report=hook.pytest_report_to_serializable(config=self._config, report=report))
+        return report
 
 
-def _work(
-    session: pytest.Session,
-    queue: _ChapterQueue,
-    outlet: _Outlet,
-    number: int,
-    reporters: Sequence[object],
-) -> NoReturn:
+def _work(session: pytest.Session, queue: _ChapterQueue, outlet: _Outlet, number: int) -> NoReturn:
     """Judge chapters from the queue until none is left, and end this process."""
     try:
         # A worker without its parent would judge on and on. Asked here, since a fork does not
@@ -192,8 +208,11 @@ def _work(
         be_signalled_when_parent_ends()
         _answer_signals_as_a_worker()
         plugins = session.config.pluginmanager
-        for plugin in (*reporters, plugins.get_plugin(RECEIVER)):
-            plugins.unregister(plugin)
+        capture = plugins.get_plugin("capturemanager")
+        if capture is not None:
+            # The parent and all workers have one file for what is captured, and one place in it.
+            capture.stop_global_capturing()
+            capture.start_global_capturing()
         plugins.register(outlet)
         with one_processor(number):
             _judge(queue)
@@ -261,22 +280,20 @@ class _NextOfQueue:
 
 @dataclass
 class _Worker:
-    """A worker, seen from its parent: ``reader`` is the pipe of its messages."""
+    """A worker, seen from its parent: ``reader`` is the connection from which its messages come."""
 
     pid: int
-    reader: int
+    reader: Connection
     is_done: bool = False
-    _rest: bytes = field(default=b"", repr=False)
 
-    def receive(self) -> list[dict[str, Any]] | None:
-        """Return the messages that have arrived, or wait for the next; None if no more come."""
-        piece = os.read(self.reader, _PIECE)
-        if not piece:
+    def receive(self) -> dict[str, Any] | None:
+        """Return a message, once it has arrived; None if no more come."""
+        try:
+            message: dict[str, Any] = self.reader.recv()
+        except (EOFError, OSError):  # OSError for a worker that was killed in the middle of one
             return None
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        messages: list[dict[str, Any]] = list(map(json.loads, lines))
-        self.is_done |= any("done" in message for message in messages)
-        return messages
+        self.is_done |= "done" in message
+        return message
 
 
 class _Relay:
@@ -292,21 +309,20 @@ class _Relay:
         Raises what a hook raises, such as pytest.exit for a client that cannot be judged.
         """
         ends_at = None if within is None else real_seconds() + within
-        with selectors.DefaultSelector() as selector:
-            for worker in self._workers:
-                selector.register(worker.reader, selectors.EVENT_READ, worker)
-            while selector.get_map():
-                ready = selector.select(None if ends_at is None else ends_at - real_seconds())
-                if not ready:
-                    return
-                for key, _ in ready:
-                    messages = key.data.receive()
-                    if messages is None:
-                        selector.unregister(key.fd)
-                        self._has_ended(key.data)
-                    for message in messages or ():
-                        self._receive(message)
-                        self._stop_if_asked()
+        running = list(self._workers)
+        while running:
+            seconds = None if ends_at is None else max(0, ends_at - real_seconds())
+            ready = wait([worker.reader for worker in running], seconds)
+            if not ready:
+                return
+            for worker in [each for each in running if each.reader in ready]:
+                message = worker.receive()
+                if message is None:
+                    running.remove(worker)
+                    self._has_ended(worker)
+                else:
+                    self._receive(message)
+                    self._stop_if_asked()
 
     def _has_ended(self, worker: _Worker) -> None:
         if not worker.is_done:
@@ -318,7 +334,7 @@ class _Relay:
         config = self._session.config
         if "begun" in message:
             config.hook.pytest_runtest_logstart(
-                nodeid=message["begun"], location=tuple(message["location"])
+                nodeid=message["begun"], location=message["location"]
             )
         if "report" in message:
             report = config.hook.pytest_report_from_serializable(
@@ -350,7 +366,7 @@ def _end(session: pytest.Session, workers: Sequence[_Worker]) -> None:
     with contextlib.suppress(Exception, pytest.exit.Exception):
         _LastFindings(session, running).run(_SECONDS_TO_END)
     for worker in workers:
-        os.close(worker.reader)
+        worker.reader.close()
         if not worker.is_done:
             # Its hosts notice its end, and remove the folders of the client.
             with contextlib.suppress(ProcessLookupError):

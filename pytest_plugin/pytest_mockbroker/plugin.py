@@ -109,6 +109,30 @@ def _session_of(config: pytest.Config) -> Any:
     return session
 
 
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let forks judge a run of the contract alone that asks for processes of pytest-xdist.
+
+    Those would each import pytest and the kit, and repeat test cases that clauses share. A user
+    who names a way to distribute the tests gets that one.
+    """
+    # pytest-xdist goes first in this hook: `tx` has an entry for each process of -n by now.
+    processes = getattr(config.option, "tx", None) or ()
+    if len(processes) < 2 or config.option.dist != "load" or set(processes) != {"popen"}:  # noqa: PLR2004 - more than one
+        return
+    if not (config.option.pyargs and all(map(_is_of_kit, config.args))):
+        return
+    from pytest_mockbroker.clause_workers import ClauseWorkers, can_fork  # noqa: PLC0415 - only if used
+
+    if can_fork():
+        config.option.dist, config.option.tx, config.option.numprocesses = "no", [], None
+        config.pluginmanager.register(ClauseWorkers(len(processes)))
+
+
+def _is_of_kit(argument: str) -> bool:
+    """Return whether an argument of pytest names the kit's package, a module or a test of it."""
+    return argument.partition("::")[0].partition(".")[0] == _KIT
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers; check settings at once if the command line has them.
 

@@ -52,10 +52,10 @@ def certificates_in(pem: str) -> tuple[ClientCertificate, ...]:
 
     Raises ValueError with a message of one sentence.
     """
-    from cryptography import x509  # noqa: PLC0415 - see the module
-
     if not pem:
         return ()
+    from cryptography import x509  # noqa: PLC0415 - see the module
+
     octets = pem.encode("utf-8", "surrogatepass")
     if _BEGIN not in octets:
         raise ValueError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -41,6 +42,7 @@ from mockbroker_contract.drivers.host.guard import (
 from mockbroker_contract.drivers.host.session import Session
 from mockbroker_contract.drivers.removal import remove_tree
 from mockbroker_contract.drivers.target import load_target
+from mockbroker_contract.isolation.frozen_time import FrozenTime
 from mockbroker_contract.isolation.process_state import UMASK
 from mockbroker_contract.timing.shared_clock import SharedClock
 
@@ -139,6 +141,7 @@ class _Launcher:
         # returns as soon as a child ends.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        _prepare_forks()
         rest = b""
         while True:
             ready, _, _ = select.select([self._control.fileno(), woken], [], [])
@@ -193,6 +196,18 @@ class _Launcher:
         """Send one line to the judging process, if it is still there."""
         with contextlib.suppress(OSError):  # the next recv in run() sees the closed socket
             self._control.sendall(json.dumps(members).encode() + b"\n")
+
+
+def _prepare_forks() -> None:
+    """Do what each host would do by itself, so that hosts start faster and share more memory."""
+    # freezegun reads every attribute of every module, and remembers which of them are times.
+    time = FrozenTime(lambda: 0)
+    time.freeze()
+    time.thaw()
+    # A collection of garbage writes into each object that it visits. Hosts share the memory of
+    # frozen objects, which no collection visits.
+    gc.collect()
+    gc.freeze()
 
 
 def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
