@@ -15,6 +15,7 @@ from mockbroker.contract.clause import Clause
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
+from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.carried_secrets import carries_credentials
@@ -44,6 +45,11 @@ _FAULTS: dict[str, Fault] = {
     "a list for access_token": Fault.members(access_token=["abc"]),
     "a word for expires_in": Fault.members(expires_in="soon"),
     "nothing": Fault.stall(4 * _TIMEOUT),
+}
+# Of the API: a client may put the headers of its call into the exception.
+_API_FAULTS: dict[str, Fault] = {
+    "503 for a call": Fault.status(503),
+    "a reset for a call": Fault.reset(),
 }
 
 
@@ -104,6 +110,8 @@ def _judge_exposure(scenario: Scenario) -> None:
     def run_case(fault_name: str, operation: str) -> Situation:
         if fault_name == "nothing" and operation != scenario.run.capabilities[0]:
             return Situation.UNMET  # one operation only, because the test waits for it in real time
+        if fault_name in _API_FAULTS and operation != REQUEST:
+            return Situation.UNMET
         if fault_name and hung:
             raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.session(
@@ -124,8 +132,9 @@ def _judge_exposure(scenario: Scenario) -> None:
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
-    # The faults come at a refresh, for which the clock must be moved.
-    scenario.for_each(["", *_FAULTS] if scenario.run.time.is_virtual else [""], run_case)
+    # The faults of the token endpoint come at a refresh, for which the clock must be moved.
+    at_refresh = _FAULTS if scenario.run.time.is_virtual else {}
+    scenario.for_each(["", *at_refresh, *_API_FAULTS], run_case)
 
 
 def _must_not_show(
@@ -167,10 +176,19 @@ def _cut(text: str, parts: Iterable[str]) -> str:
 
 
 def _returns_after_fault(session: ClientSession, fault_name: str, operation: str) -> bool:
-    """Use the client after the expiry of its token, with that fault; return whether it returned."""
-    session.advance(session.broker.expires_in + 1)
-    session.broker.script(_FAULTS[fault_name].times(_UNLIMITED))
-    session.record(fault_step(_FAULTS[fault_name]))
+    """Use the client with that fault; return whether it returned.
+
+    A fault of the token endpoint comes after the expiry of the token.
+    """
+    if fault_name in _API_FAULTS:
+        fault = _API_FAULTS[fault_name]
+        session.broker.api_script(fault.times(_UNLIMITED))
+        session.record(fault_step(fault, "api"))
+    else:
+        fault = _FAULTS[fault_name]
+        session.advance(session.broker.expires_in + 1)
+        session.broker.script(fault.times(_UNLIMITED))
+        session.record(fault_step(fault))
     try:
         session.use(operation)
         session.look()

@@ -98,6 +98,16 @@ class ComplainsWithTheAnswer(TokenManager):
 
 
 @breaks(clauses.secrecy.TOKEN)
+class ComplainsWithTheHeadersOfTheCall(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        try:
+            return super()._send(method, url, token, **kwargs)
+        except requests.RequestException as error:
+            headers = {"Authorization": f"Bearer {token}"}
+            raise ConnectionError(f"{type(error).__name__} at {method} {url}", headers) from None
+
+
+@breaks(clauses.secrecy.TOKEN)
 class ShowsTheTokenInItsRepr(ApiClient):
     def __repr__(self) -> str:
         return f"ApiClient({self.tokens._token and self.tokens._token.value!r})"
