@@ -82,4 +82,7 @@ def _must_work_with_ca(control: ClientSession, operation: str) -> None:
     try:
         control.use_well(operation)
     except NotTested as obstacle:
-        raise NotTested(f"with the CA given, {obstacle}") from None
+        raise NotTested(
+            f"with the CA given, {obstacle}; token requests and calls have to use the ca_file of "
+            "the configuration"
+        ) from None
