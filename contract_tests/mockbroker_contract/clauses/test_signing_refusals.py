@@ -30,6 +30,9 @@ _MAX_ATTEMPTS = 2
 _UNLIMITED = 200
 _SHORTER = 600
 _REVOCATIONS = 2
+# RFC 6750, 3: the header has what the client needs. A gateway may send what it likes in the body.
+_REFUSED = {"WWW-Authenticate": 'Bearer realm="api", error="invalid_token"'}
+_BODIES = {"no body": "", "a page": "<html><body>401 Authorization Required</body></html>"}
 
 
 @pytest.mark.contract_clause(clauses.signing.REVOKED)
@@ -38,7 +41,8 @@ def test_revoked(scenario: Scenario) -> None:
 
     The test revokes twice, because a client may use up a flag at the first time. The second new
     token has a shorter lifetime than the one before. A client that keeps no token never presents a
-    revoked one, and passes.
+    revoked one, and passes. Other cases have a refusal without a JSON body, unless the provider's
+    form of it is in the body.
     """
     scenario.run.needs(REQUEST)
 
@@ -46,7 +50,8 @@ def test_revoked(scenario: Scenario) -> None:
         with scenario.session(credentials=CREDENTIALS) as session:
             lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
-                lost = _token_after_revocation(session, lost)
+                revoke(session)
+                lost = _token_after_refusal(session, lost)
             # A client may compute the expiry from the first lifetime that it has seen.
             if session.can_pass(_SHORTER):
                 session.issue_with(_SHORTER)
@@ -57,6 +62,22 @@ def test_revoked(scenario: Scenario) -> None:
             return Situation.MET
 
     scenario.for_each([1], run_case, operations=(REQUEST,))
+    if scenario.run.settings.profile.error_form("token_invalid") is None:
+        scenario.for_each(
+            list(_BODIES),
+            lambda body, _: _case_of_body(scenario, _BODIES[body]),
+            operations=(REQUEST,),
+        )
+
+
+def _case_of_body(scenario: Scenario, body: str) -> Situation:
+    """Refuse a revoked token with that body, and judge what the client does."""
+    with scenario.session(credentials=CREDENTIALS) as session:
+        settled = settled_use(session)
+        revoke(session)
+        fail_call(session, settled, Fault.status(UNAUTHORIZED, body=body, headers=_REFUSED))
+        _token_after_refusal(session, settled.token)
+        return Situation.MET
 
 
 def _done_instead(outcome: Outcome) -> str:
@@ -71,12 +92,11 @@ def _done_instead(outcome: Outcome) -> str:
     return "gave up the call"
 
 
-def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
-    """Revoke all tokens, make a call, and return its token.
+def _token_after_refusal(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+    """Make a call that the API refuses for its token, and return the token that it ended with.
 
     Raises the breach of the clause if the client gave up the call.
     """
-    revoke(session)
     outcome = called(session)
     if outcome.token == lost or outcome.status == UNAUTHORIZED:
         session.breach(

@@ -39,6 +39,15 @@ class AddsTheNewTokenToTheHeader(ApiClient):
         return response
 
 
+@breaks(clauses.signing.BEARER)
+class SignsCallsByGetOnly(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        if method.upper() == "GET":
+            return super()._send(method, url, token, **kwargs)
+        kwargs = {"timeout": self._timeout, "verify": self._verify, **kwargs}
+        return self._session.request(method, url, **kwargs)
+
+
 @breaks(clauses.signing.HEADER_ONLY, clauses.secrecy.TOKEN)  # the URL is in the log of urllib3
 class PutsTheTokenIntoTheUrlToo(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
@@ -223,6 +232,27 @@ class ReturnsTheAnswerOfTheRefusedCall(ApiClient):
         if response.status_code == 401 and _can_be_sent_again(kwargs.get("data")):
             self.tokens.discard(token)
             self._send(method, url, self.get_token(), **kwargs)
+        return response
+
+
+@breaks(clauses.signing.REVOKED)
+class ReadsTheReasonOfARefusal(ApiClient):
+    """Reads the answer of the API as JSON before it replaces a token, whatever the body is."""
+
+    def _is_token_refused(self, response: requests.Response) -> bool:
+        return super()._is_token_refused(response) and isinstance(response.json(), dict)
+
+
+@breaks(clauses.signing.REVOKED, blocks=[clauses.refresh.SINGLE_LIVE_TOKEN])
+class GetsATokenForTheNextCall(ApiClient):
+    """Replaces a refused token, and gives its caller the 401 all the same."""
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
+        response = self._send(method, url, token := self.get_token(), **kwargs)
+        if response.status_code == 401:
+            self.tokens.discard(token)
+            self.get_token()
         return response
 
 
