@@ -174,6 +174,20 @@ class HasOneJti(_Claims):
         return {"jti": self.jti}
 
 
+@breaks(
+    clauses.assertion.JTI,
+    clauses.assertion.LIFETIME,
+    clauses.assertion.CLOCK,
+    profile=SIGNED,
+)
+class SignsOneAssertion(AssertionTokenManager):
+    kept = ""
+
+    def _assertion(self) -> str:
+        self.kept = self.kept or super()._assertion()
+        return self.kept
+
+
 @breaks(clauses.assertion.JTI, profile=SIGNED)
 class RepeatsTheAssertionThatFailed(AssertionTokenManager):
     kept = ""

@@ -10,7 +10,13 @@ from typing import Any
 
 import requests
 
-from examples.model_client import AccessToken, TokenError, TokenManager
+from examples.model_client import (
+    AccessToken,
+    ApiClient,
+    TokenError,
+    TokenManager,
+    _can_be_sent_again,
+)
 from mockbroker.contract import clauses
 from tests.mutants.workshop import Sender, breaks
 
@@ -70,3 +76,22 @@ class WritesAFileForEachToken(TokenManager):
             path.touch(mode=0o600)
             path.write_text(token.value, encoding="utf-8")
         return token
+
+
+@breaks(clauses.cleanup.BOUNDED)
+class KeepsTheAnswersOfRefusedCalls(ApiClient):
+    """Gives each answer to its caller to be read, and forgets to close that of a repeated call."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.refused: list[requests.Response] = []
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
+        kwargs = {**kwargs, "stream": True}
+        response = self._send(method, url, token := self.get_token(), **kwargs)
+        if response.status_code == 401 and _can_be_sent_again(kwargs.get("data")):
+            self.refused.append(response)
+            self.tokens.discard(token)
+            response = self._send(method, url, self.get_token(), **kwargs)
+        return response
