@@ -10,7 +10,7 @@ import pytest
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import Note, ScopeConfigured
-from mockbroker_contract.drivers.failures import NotApplicable
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -114,11 +114,21 @@ _SCOPES = ("read write", "https://api.example/.default vehicles:read a+b", _PLAI
 
 
 def _needs_scope_setting(scenario: Scenario, operation: str) -> None:
-    """Raise NotApplicable unless the client sends the plainest scope: the control."""
+    """Raise NotApplicable unless the client sends the plainest scope: the control.
+
+    Raises NotTested if the broker cannot read the body, which may have a scope.
+    """
     with scenario.session(credentials=_CREDENTIALS, scope=_PLAIN_SCOPE) as control:
-        control.use_well(operation)
-        if not control.sends_scope:
-            raise NotApplicable("the client sends no scope")
+        outcome = control.use_well(operation)
+        if control.sends_scope:
+            return
+        broken = {breach.clause_id for each in outcome.token_requests for breach in each.breaches}
+        if {clauses.request.CONTENT_TYPE.id, clauses.request.GRANT_TYPE.id} <= broken:
+            raise NotTested(
+                "no parameter can be read in a body of this type",
+                blocked_by=clauses.request.CONTENT_TYPE,
+            )
+        raise NotApplicable("the client sends no scope")
 
 
 @pytest.mark.contract_clause(clauses.request.PARAMETERS)

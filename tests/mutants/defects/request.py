@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode, urlparse
 
 import requests
+from urllib3.filepost import encode_multipart_formdata
 
 from examples.model_client import TokenManager
 from mockbroker.contract import clauses
@@ -92,6 +93,18 @@ class SaysJson(TokenManager):
 class SaysNoContentType(Sender):
     def body(self) -> Any:
         return urlencode(self._token_parameters()).encode()
+
+
+@breaks(clauses.request.CONTENT_TYPE, clauses.request.GRANT_TYPE, blocks=[clauses.request.SCOPE])
+class SendsAMultipartForm(Sender):
+    content_type = ""
+
+    def body(self) -> Any:
+        content, self.content_type = encode_multipart_formdata(self._token_parameters())
+        return content
+
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Content-Type": self.content_type}
 
 
 @breaks(clauses.request.GRANT_TYPE)
