@@ -63,9 +63,10 @@ def _judge_signed_calls(scenario: Scenario) -> None:
     scenario.for_all(
         unreserved_tokens(), run_case, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."]
     )
-    # A client may sign calls of some methods only, or put the token of others into the body.
+    # A client may sign calls of some methods only, or put the token of others into the body. With
+    # GET, as a client may make no other calls.
     scenario.for_each(
-        ["POST", "PUT", "PATCH", "DELETE"],
+        ["GET", "POST", "PUT", "PATCH", "DELETE"],
         lambda method, _: _case_of_method(scenario, method),
         operations=(REQUEST,),
     )
@@ -73,16 +74,14 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
 def _case_of_method(scenario: Scenario, method: str) -> Situation:
     """Make a call by that method, with a body where it has one, and judge it."""
-    options: dict[str, Any] = {"data": b"{}"} if method != "DELETE" else {}
+    options: dict[str, Any] = {"data": b"{}"} if method in {"POST", "PUT", "PATCH"} else {}
     with scenario.session(credentials=CREDENTIALS) as session:
         session.broker.token_answer = _CAPITALIZED
         url = session.broker.api_url + "/vehicle/1"
         outcome = session.call(method, url, **options)
         if _cannot_take(outcome, options):
             outcome = session.call(method, url)
-        if not outcome.api_calls:
-            raise without_call(session, outcome)
-        return Situation.MET
+        return Situation.met_if(outcome.api_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.BEARER)
