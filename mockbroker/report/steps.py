@@ -29,10 +29,12 @@ __all__ = [
     "BrokerStarted",
     "CertificateShown",
     "ClientClosed",
+    "ClientKilled",
     "ClientMade",
     "ClientRestarted",
     "ClientUsed",
     "ClientUsedAtOnce",
+    "ClientsClosed",
     "CredentialsConfigured",
     "DriverEnded",
     "EventLoopChanged",
@@ -361,10 +363,21 @@ class Arrangement(str, enum.Enum):
     """
 
     ONE_IN_FLIGHT = "one-in-flight"
+    NEIGHBOUR_IN_FLIGHT = "neighbour-in-flight"
     REFUSED_AT_ONCE = "refused-at-once"
     REFRESHED_MEANWHILE = "refreshed-meanwhile"
     WAITER_CANCELLED = "waiter-cancelled"
     FETCHER_CANCELLED = "fetcher-cancelled"
+
+
+class ClientsClosed(_Step, frozen=True, kw_only=True):
+    """More clients were made in the same process, used, closed and dropped, one by one."""
+
+    count: int
+
+
+class ClientKilled(_Step, frozen=True, kw_only=True):
+    """The process of the client is killed while a use waits for its token."""
 
 
 class UsesArranged(_Step, frozen=True, kw_only=True):
@@ -560,6 +573,8 @@ Step = Union[
     ReprTaken,
     ClientClosed,
     ClientRestarted,
+    ClientKilled,
+    ClientsClosed,
     UsesArranged,
     EventLoopChanged,
     FileDamaged,

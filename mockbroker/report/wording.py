@@ -165,6 +165,8 @@ def _verb(action: s.Action) -> str:
     if isinstance(action, s.ReprTaken):
         return "repr(client)"
     if isinstance(action, s.ClientUsedAtOnce):
+        if action.count == 1:
+            return f"{action.operation}, once"
         where = f"in {action.count} processes" if action.in_processes else f"{action.count} times"
         return f"{action.operation}, {where} at once"
     used = f"{action.method} {action.target}" if action.method else action.operation
@@ -214,6 +216,13 @@ _ARRANGED = {
         "the first one waits for its token, the others begin, and the first one is cancelled"
     ),
 }
+
+
+def _uses_arranged(step: s.UsesArranged) -> str:
+    """Return in which order the next uses meet."""
+    if step.arrangement is s.Arrangement.NEIGHBOUR_IN_FLIGHT:
+        return "a client begins, and the broker holds back the answer to its token request"
+    return f"of the next uses, {_ARRANGED[step.arrangement]}"
 
 
 _DAMAGED = {
@@ -482,7 +491,11 @@ _STEPS: dict[type, _Maker] = {
     s.ReprTaken: _action,
     s.ClientClosed: lambda _: "the client is closed and dropped",
     s.ClientRestarted: _client_restarted,
-    s.UsesArranged: lambda step: f"of the next uses, {_ARRANGED[step.arrangement]}",
+    s.ClientsClosed: lambda step: (
+        f"{step.count} more clients in the same process are used, closed and dropped"
+    ),
+    s.ClientKilled: lambda _: "the client's process is killed while the client waits for a token",
+    s.UsesArranged: _uses_arranged,
     s.EventLoopChanged: lambda _: "the client's event loop is closed; the next use has another one",
     s.FileDamaged: lambda step: f"the client's file {step.name} {_DAMAGED[step.damage]}",
     s.HomeMadeUnwritable: lambda _: "HOME cannot be written: a file stands in its place",

@@ -58,6 +58,19 @@ STEPS = [
         "the broker now issues the same token again, with what is left of its lifetime",
     ),
     (s.ClientClosed(), "the client is closed and dropped"),
+    (
+        s.ClientsClosed(count=11),
+        "11 more clients in the same process are used, closed and dropped",
+    ),
+    (s.ClientKilled(), "the client's process is killed while the client waits for a token"),
+    (
+        s.UsesArranged(arrangement=s.Arrangement.NEIGHBOUR_IN_FLIGHT),
+        "a client begins, and the broker holds back the answer to its token request",
+    ),
+    (
+        s.ClientUsedAtOnce(client="second", operation="get_token", count=1, good=1),
+        "client second: get_token, once → 1 with a valid token, 0 without",
+    ),
     (s.ClientRestarted(), "the client is made again"),
     (
         s.ClientRestarted(in_new_process=True, has_new_secret=True),

@@ -10,19 +10,27 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import (
     AnswerChanged,
+    AnswersDelayed,
     ClientUsed,
     OtherClientAdded,
     ScopeConfigured,
     TimeZoneSet,
 )
-from mockbroker_contract.clauses.cache_cases import CREDENTIALS, keeps_tokens
+from mockbroker_contract.clauses.cache_cases import (
+    AT_ONCE,
+    CREDENTIALS,
+    SLOW_FIRST,
+    keeps_tokens,
+)
 from mockbroker_contract.drivers.failures import NotTested, ScenarioEnded
+from mockbroker_contract.harness.arrangements import beside_one_in_flight
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.explaining import diagnosing
@@ -72,6 +80,13 @@ def test_reuse(scenario: Scenario) -> None:
     # with the string may drop the token too soon.
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
     scenario.for_each(_OTHER_SCOPES, lambda scopes, op: _reuse_with_scope(scenario, scopes, op))
+    scenario.for_each([None], lambda _, op: _reuse_beside_another(scenario, op))
+    if scenario.run.clients.can_be_used_at_once(scenario.run.capabilities[0]):
+        scenario.for_each(
+            [None],
+            lambda _, op: _reuse_after_uses_at_once(scenario, op),
+            operations=scenario.run.capabilities[:1],
+        )
     zoned = scenario.run.zoned_time
     if zoned is not None:
         # A day before, so that only the difference to UTC counts. A client that mixes local time
@@ -133,6 +148,49 @@ def _reuse_with_scope(scenario: Scenario, scopes: tuple[str, str], operation: st
             return Situation.MET
         hint = "the token is kept by the scope of the answer, and looked up by the requested one"
         return _one_token(session, _USES, operation, hint=hint)
+
+
+def _reuse_beside_another(scenario: Scenario, operation: str) -> Situation:
+    """Judge the reuse of a token while another client of the same program fetches its own.
+
+    A cache with one place for all clients replaces the token of each by that of the next.
+    """
+    other = Credentials("cache-other", "other-s3cret")
+    with scenario.session(credentials=CREDENTIALS, name="first") as first:
+        kept = _used(first, first.use_well(operation))
+        if first.use_well(operation).token != kept.token:
+            return Situation.MET  # the case without another client judges that
+        first.broker.register(other.client_id, other.client_secret)
+        first.record(OtherClientAdded(difference="client_id"))
+        with scenario.session(
+            credentials=other, broker=first.broker, recorder=first.recorder, name="second"
+        ) as second:
+            for _ in range(2):
+                if second.use_well(operation).token == kept.token:
+                    return Situation.MET  # cache.isolation judges that
+                if _used(first, first.use(operation)).token != kept.token:
+                    first.breach(
+                        "after a use of another client, the client requested another token",
+                        "the token that was still valid",
+                        hint="all clients keep their tokens in one place",
+                    )
+        return Situation.MET
+
+
+def _reuse_after_uses_at_once(scenario: Scenario, operation: str) -> Situation:
+    """Judge the reuse of one token after uses at once, each of which may have fetched one.
+
+    A cache may hold all of these tokens, and then find none.
+    """
+    with scenario.session(
+        credentials=CREDENTIALS, deadline=scenario.run.settings.patient_deadline
+    ) as session:
+        session.broker.script(*(Fault.delay(seconds) for seconds in SLOW_FIRST))
+        session.record(AnswersDelayed(delays_seconds=SLOW_FIRST))
+        if not all(outcome.is_good for outcome in session.use_at_once(operation, AT_ONCE)):
+            return Situation.MET  # cache.thread-safe judges that
+        session.broker.clear_scripts()
+        return _one_token(session, _USES, operation)
 
 
 def _one_token(session: ClientSession, uses: int, operation: str, *, hint: str = "") -> Situation:
@@ -211,13 +269,15 @@ def _shares_with_others(scenario: Scenario) -> bool:
 def test_isolation(scenario: Scenario) -> None:
     """Check that clients side by side in one process never present one another's tokens.
 
-    Each case has two live clients that differ in one setting: id, its case, secret, scope, broker
-    or host. The second one must present a token of its own. A client that presents none is not
-    judged.
+    Each case has two live clients that differ in one setting: id, its case, a part of it, secret,
+    scope, no scope, broker or host. The second one must present a token of its own. A client that
+    presents none is not judged. Then the second one begins while the first waits for its token.
     """
 
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
+        if difference == "part of client_id":
+            one = Credentials(other.client_id + _MORE_OF_ID, one.client_secret)
         with (
             scenario.session(
                 credentials=one, scope=_scope(difference, "read"), name="first"
@@ -239,6 +299,8 @@ def test_isolation(scenario: Scenario) -> None:
     )
     with diagnosing(partial(_missing_in_key, run_case, first[0][1:3])):
         scenario.for_all(drawn, run_case, first=first)
+    if scenario.run.clients.arranges_uses:
+        scenario.for_each([pairs], partial(_isolation_in_flight, scenario))
 
 
 def _missing_in_key(
@@ -265,20 +327,48 @@ def _missing_in_key(
 
 
 # A key without the first of a pair lacks the second as well.
-_WIDER = {"case of client_id": "client_id", "host": "broker"}
+_WIDER = {
+    "case of client_id": "client_id",
+    "part of client_id": "client_id",
+    "no scope": "scope",
+    "host": "broker",
+}
 
 
 def _in_key(difference: str) -> str:
     """Return what a key of a cache has that is different for two clients with that difference."""
-    return {"broker": "token URL", "host": "host of the token URL"}.get(difference, difference)
+    in_key = {
+        "part of client_id": "whole client_id",
+        "no scope": "scope if it is empty",
+        "broker": "token URL",
+        "host": "host of the token URL",
+    }
+    return in_key.get(difference, difference)
 
 
 # What a cache key has left out in real clients, one at a time.
-_DIFFERENCES = ("client_id", "case of client_id", "secret", "scope", "broker", "host")
+_DIFFERENCES = (
+    "client_id",
+    "case of client_id",
+    "part of client_id",
+    "secret",
+    "scope",
+    "no scope",
+    "broker",
+    "host",
+)
+# What the longer id of a pair has in addition: a client that searches its keys for the shorter id
+# finds both.
+_MORE_OF_ID = "-eu"
+_IN_STEPS = {
+    "part of client_id": "client_id, which is a part of the first,",
+    "no scope": "scope, which is empty,",
+}
+_IN_BREACHES = {"part of client_id": "client_id", "no scope": "scope"}
 
 
 def _scope(difference: str, scope: str) -> str:
-    return scope if difference == "scope" else ""
+    return scope if difference in {"scope", "no scope"} else ""
 
 
 def _neighbour(
@@ -296,12 +386,13 @@ def _neighbour(
     # The broker compares ids exactly, so a cache that ignores case confuses these two.
     if difference == "case of client_id":
         other = Credentials(own.client_id.swapcase(), own.client_secret)
+    if difference == "part of client_id":
+        other = Credentials(own.client_id.removesuffix(_MORE_OF_ID), own.client_secret)
     if difference == "secret":
         other = Credentials(own.client_id, other.client_secret)
-    if difference == "scope":
-        return scenario.session(
-            credentials=own, scope="write", broker=session.broker, name="second"
-        )
+    if difference in {"scope", "no scope"}:
+        scope = "write" if difference == "scope" else ""
+        return scenario.session(credentials=own, scope=scope, broker=session.broker, name="second")
     return scenario.session(credentials=other, broker=session.broker, name="second")
 
 
@@ -315,7 +406,7 @@ def _judge_isolation(
         # The numbers of exchanges are those of one broker, and only the second one's are shown.
         is_other = isinstance(step, ClientUsed) and first.broker is not second.broker
         second.record(structs.replace(step, exchanges=()) if is_other else step)
-    second.record(OtherClientAdded(difference=difference))
+    second.record(OtherClientAdded(difference=_IN_STEPS.get(difference, difference)))
     second_use = second.use(operation)
     if second_use.presented is None:
         raise NotTested("the second client presented no token")
@@ -325,10 +416,11 @@ def _judge_isolation(
     borrowed = {*carried, second_use.presented}
     if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
         # A client that sends no scope gets the same token for each, and cannot confuse them.
-        if difference == "scope" and not first.sends_scope:
+        if _scope(difference, "any") and not first.sends_scope:
             return Situation.UNMET
+        other = _IN_BREACHES.get(difference, difference)
         second.breach(
-            f"the second client presented the token of the first, which has another {difference}",
+            f"the second client presented the token of the first, which has another {other}",
             "a token of its own",
         )
     return Situation.met_if(second_use.token)
@@ -336,7 +428,36 @@ def _judge_isolation(
 
 def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
     """Change the broker so that it accepts the second client as well."""
-    if difference in {"client_id", "case of client_id", "secret"}:
+    if difference in {"client_id", "case of client_id", "part of client_id", "secret"}:
         broker.register(second.credentials.client_id, second.credentials.client_secret)
-    if difference == "scope":
-        broker.scope = "write"
+    if difference in {"scope", "no scope"}:
+        broker.scope = second.config.scope
+
+
+def _isolation_in_flight(
+    scenario: Scenario, pair: tuple[Credentials, Credentials], operation: str
+) -> Situation:
+    """Judge two clients of which the second begins while the first one waits for its token.
+
+    A client may keep the request that is under way where others find it.
+    """
+    one, other = pair
+    with scenario.session(credentials=one, name="first") as first:
+        first.broker.register(other.client_id, other.client_secret)
+        with scenario.session(credentials=other, broker=first.broker, name="second") as second:
+            for step in first.recorder.steps():
+                second.record(step)
+            uses = beside_one_in_flight(first, second, operation)
+            if uses is None:
+                return Situation.MET  # it fetches when it is made, which the cases above judge
+            first_use, second_use = uses
+            # Both share their exchanges, so a call does not show whose it was.
+            tokens = [each.token for each in second_use.token_requests if each.token is not None]
+            owners = {token.credentials.client_id for token in tokens}
+            if second_use.is_good and other.client_id not in owners:
+                second.breach(
+                    "the second client used the token for which the first one was waiting",
+                    "a token of its own",
+                    second_use.exchanges,
+                )
+            return Situation.met_if(first_use.is_good and second_use.is_good)

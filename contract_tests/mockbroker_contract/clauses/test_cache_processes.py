@@ -28,6 +28,7 @@ from mockbroker_contract.clauses.cache_cases import (
 )
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.drivers.removal import remove
+from mockbroker_contract.harness.arrangements import killed_in_flight
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
@@ -157,11 +158,18 @@ def test_files(scenario: Scenario) -> None:
     """Check that a client without usable files of its own gets a token all the same.
 
     First HOME cannot be written, for any client. If the client leaves files, they are damaged while
-    it lives, and before it is made again. The control is the same client with its files.
+    it lives, and before it is made again. The control is the same client with its files. Last, its
+    process is killed while it waits for a token, and leaves whatever it has locked.
     """
     scenario.for_each([None], lambda _, operation: _case_without_home(scenario, operation))
-    if _leaves_files(scenario, scenario.run.capabilities[0]):
+    operation = scenario.run.capabilities[0]
+    if _leaves_files(scenario, operation):
         scenario.for_each(FileDamage, partial(_case_of_damage, scenario))
+        if scenario.run.clients.arranges_uses:
+            # With one operation, because a process takes longer than all the cases above.
+            scenario.for_each(
+                [None], lambda _, op: _case_of_kill(scenario, op), operations=[operation]
+            )
 
 
 def _case_without_home(scenario: Scenario, operation: str) -> Situation:
@@ -200,6 +208,30 @@ def _case_of_damage(scenario: Scenario, damage: FileDamage, operation: str) -> S
     finally:
         # A later client may use the same names.
         for path in written:
+            remove(path)
+
+
+_LONGEST_LOCK_SECONDS = 3600.0
+"""After that time a lock file is old, by the measure of any client that looks at its age."""
+
+
+def _case_of_kill(scenario: Scenario, operation: str) -> Situation:
+    """Kill the process of a client while it waits for its token, and make the client again.
+
+    A client may wait for the end of a lock file that was left, and find it old some time later.
+    """
+    before = scenario.run.sandbox.files()
+    try:
+        with scenario.session(credentials=CREDENTIALS, elsewhere=[HONOURS]) as session:
+            killed_in_flight(session, operation)
+            outcome = session.use(operation)
+            if not outcome.is_good and scenario.run.time.is_virtual:
+                session.advance(_LONGEST_LOCK_SECONDS)
+                outcome = session.use(operation)
+            must_have_token(session, outcome)
+            return Situation.MET
+    finally:
+        for path in scenario.run.sandbox.files().keys() - before.keys():
             remove(path)
 
 

@@ -93,13 +93,14 @@ class Holdings:
     """Numbers of what a client holds in its process.
 
     ``threads`` and ``tasks`` are the client's own; ``sockets`` and ``files`` are the open
-    descriptors of the whole process.
+    descriptors of the whole process. ``is_closable`` says whether the client can be closed.
     """
 
     threads: int
     tasks: int
     sockets: int
     files: int
+    is_closable: bool
 
 
 class ArrangedUses(Protocol):
@@ -126,6 +127,12 @@ class ArrangedUses(Protocol):
 
     def finish(self) -> list[Answer]:
         """Wait for every begun use, and return the answers in the order of their beginnings."""
+
+    def kill(self) -> None:
+        """Kill the process of the client, with the begun uses; no exit handler runs.
+
+        Other clients in it are lost as well.
+        """
 
     @property
     def event_loop(self) -> str:

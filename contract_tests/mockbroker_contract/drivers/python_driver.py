@@ -157,6 +157,11 @@ class PythonDriver:
         answer = self._answer("finish", operation=begun[0])
         return self._answers_in(answer, "finish", begun[0], len(begun))
 
+    def kill(self) -> None:
+        """Kill the process of the client; see `ArrangedUses.kill`."""
+        self._begun = []
+        self._host.end()
+
     @property
     def event_loop(self) -> str:
         """The framework of the client's event loop; empty for a synchronous client."""

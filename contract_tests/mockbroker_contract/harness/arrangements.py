@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from mockbroker.broker.faults import Fault
 from mockbroker.fake_broker import Broker
 from mockbroker.model.exchange import Endpoint, Exchange
-from mockbroker.report.steps import Arrangement, UsesArranged
+from mockbroker.report.steps import Arrangement, OtherClientAdded, UsesArranged
 from mockbroker_contract.drivers.driver import Answer, ArrangedUses
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 
 __all__ = [
+    "beside_one_in_flight",
     "cancelled_use",
+    "killed_in_flight",
     "refreshed_meanwhile",
     "refused_at_once",
     "while_one_is_in_flight",
@@ -83,6 +85,51 @@ def while_one_is_in_flight(
     return session.use_arranged(
         operation, count, lambda uses: _in_flight(session, uses, operation, count, fault=fault)
     )
+
+
+def beside_one_in_flight(
+    first: ClientSession, second: ClientSession, operation: str
+) -> tuple[Outcome, Outcome] | None:
+    """Hold the token request of one client at the broker, and use one with another client_id.
+
+    Return the outcomes of both; none if the first client requests no token, such as one that has
+    fetched it when it was made. The second client's request is not held.
+    """
+    second.record(UsesArranged(arrangement=Arrangement.NEIGHBOUR_IN_FLIGHT))
+    second.record(OtherClientAdded(difference="client_id"))
+    seconds: list[Outcome] = []
+
+    def arrange(uses: ArrangedUses) -> list[Answer]:
+        with _held(first.broker, Endpoint.TOKEN, answers=1) as held:
+            uses.begin(operation, 1, **first.call_of(operation))
+            is_in_flight = held.wait_for()
+
+            def arrange_second(others: ArrangedUses) -> list[Answer]:
+                others.begin(operation, 1, **second.call_of(operation))
+                others.settle()
+                # A client that waits for the first one's token would not end before.
+                first.broker.release()
+                return others.finish()
+
+            if is_in_flight:
+                seconds.extend(second.use_arranged(operation, 1, arrange_second))
+        return uses.finish()
+
+    (first_outcome,) = first.use_arranged(operation, 1, arrange)
+    return (first_outcome, seconds[0]) if seconds else None
+
+
+def killed_in_flight(session: ClientSession, operation: str) -> None:
+    """Begin a use, and kill the client's process while it waits for the answer of the broker.
+
+    The next use makes the client again. Raises NotTested if the client requests no token.
+    """
+    with _held(session.broker, Endpoint.TOKEN) as held:
+        session.begin(operation)
+        is_in_flight = held.wait_for()
+        session.kill()
+    if not is_in_flight:
+        raise NotTested("the client requested no token")
 
 
 def cancelled_use(

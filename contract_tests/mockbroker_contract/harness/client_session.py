@@ -18,6 +18,7 @@ from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.token_request import TokenRequest
 from mockbroker.report.steps import (
     BrokerStarted,
+    ClientKilled,
     ClientMade,
     ClientRestarted,
     ClientUsed,
@@ -387,6 +388,24 @@ class ClientSession:
         self.record(
             ClientRestarted(in_new_process=in_new_process, has_new_secret=secret is not None)
         )
+
+    def begin(self, operation: str) -> None:
+        """Make the client, and have it begin a use that is not waited for.
+
+        Raises NotApplicable if the driver has no such operation.
+        """
+        self.make()
+        call = self.call_of(operation)
+        self._actions.ask(lambda driver: _arranged(driver).begin(operation, 1, **call))
+
+    def kill(self) -> None:
+        """Kill the process of the client; its next use makes it again, with the same files.
+
+        The clients of other sessions end as well. Raises NotApplicable as `begin` does.
+        """
+        self._actions.ask(lambda driver: _arranged(driver).kill())
+        self._actions.close()
+        self.record(ClientKilled())
 
     def watch(self) -> Exposure:
         """Record what the client makes visible from its creation on."""

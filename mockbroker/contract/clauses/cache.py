@@ -157,7 +157,7 @@ REUSE = Clause(
     why="A token request for each call doubles the latency, and hits the broker's rate limit on a "
     "busy day.",
     fix="Keep the token with its expiry and use it until shortly before. Make sure that a lifetime "
-    "of 30 days does not overflow.",
+    "of 30 days does not overflow. Keep the tokens of several clients apart, and one for each.",
     judge=TraceJudge(_judge_reuse),
     precondition=Precondition("no valid token was seen in two calls", _reuses_a_token),
 )
@@ -184,7 +184,8 @@ ISOLATION = Clause(
     why="A cache that two clients share by mistake shows one customer's data to another, and goes "
     "on with a secret that was rotated away.",
     fix="Key the cache by token URL, client id, secret and scope, or keep it in the instance. "
-    "Never keep it in a class or module attribute, or in a file with a fixed name.",
+    "Never keep it in a class or module attribute, or in a file with a fixed name. Compare whole "
+    "keys, also for a token request that several uses wait for.",
 )
 # The vendor asks that the system "always has a valid OAuth token available", with threads as well.
 THREAD_SAFE = Clause(
@@ -269,9 +270,11 @@ FILES = Clause(
     title="does not fail for half-written, empty, foreign or unwritable files of its own",
     consequence="a full disk or a damaged file stops the client",
     why="Containers have read-only folders, and a full disk leaves half a file. A client that "
-    "raises then has no token although the broker would issue one.",
+    "raises then has no token although the broker would issue one. So has a client that waits for "
+    "the lock file of a process that was killed.",
     fix="Treat a file that cannot be read as an empty cache, and ignore errors of writing it. "
-    "Write to a temporary file and rename it.",
+    "Write to a temporary file and rename it. Take a lock that ends with the process, such as "
+    "flock, or remove a lock file that is old.",
 )
 PROCESSES = Clause(
     id="cache.processes",

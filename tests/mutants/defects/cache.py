@@ -172,6 +172,97 @@ class SharesAFileWhereItWorks(SharedCache):
                 written.replace(self.file)
 
 
+@breaks(clauses.cache.ISOLATION)
+class FindsKeysThatContainItsOwn(SharedCache):
+    """Has a key for each client, and takes the first one in which the parts of its own occur."""
+
+    shared: ClassVar = {}
+
+    def parts(self) -> list[str]:
+        secret = hashlib.sha256(self._client_secret.encode()).hexdigest()
+        return [f"{self._token_url}|", f"|{self._client_id}", f"|{secret}|", f"|{self._scope}|"]
+
+    def key(self) -> Any:
+        for key, token in self.shared.items():
+            if token is not None and all(part in key for part in self.parts()):
+                return key
+        return "".join(self.parts())
+
+
+@breaks(clauses.cache.ISOLATION)
+class TakesAnyScopeForNone(SharedCache):
+    """A client without a scope takes what another one has got for any scope."""
+
+    shared: ClassVar = {}
+
+    def key(self) -> Any:
+        own = self._token_url, self._client_id, self._client_secret
+        known = [key for key, token in self.shared.items() if key[:3] == own and token]
+        return known[0] if known and not self._scope else (*own, self._scope)
+
+
+@breaks(clauses.cache.ISOLATION)
+class SharesTheRequestUnderWay(TokenManager):
+    """Keeps its token for itself, and waits for a token request of any client."""
+
+    under_way: ClassVar[dict[int, futures.Future[AccessToken]]] = {}
+    all_clients: ClassVar = threading.Lock()
+
+    def _fetch_token(self) -> AccessToken:
+        process = os.getpid()
+        with self.all_clients:
+            other = self.under_way.get(process)
+            own = self.under_way[process] = other or futures.Future()
+        if other is not None:
+            return other.result()
+        try:
+            own.set_result(super()._fetch_token())
+        except TokenError as error:
+            own.set_exception(error)
+        finally:
+            del self.under_way[process]
+        return own.result()
+
+
+@breaks(clauses.cache.REUSE)
+class HasOnePlaceForAllClients(SharedCache):
+    """Notes whose token it is, and replaces it by that of the next client."""
+
+    shared: ClassVar = {}
+
+    def key(self) -> Any:
+        own = self._token_url, self._client_id, self._client_secret, self._scope
+        for key in [key for key in self.shared if key != own]:
+            del self.shared[key]
+        return own
+
+
+@breaks(clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT)
+class FindsNoneAmongSeveral(TokenManager):
+    """Keeps all tokens that uses at once have fetched, and reuses one only if it is alone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kept: list[AccessToken] = []
+
+    def get_token(self) -> str:
+        self.kept = [each for each in self.kept if time.time() < each.expires_at]
+        if len(self.kept) == 1 and time.time() < self.kept[0].refresh_at:
+            return self.kept[0].value
+        try:
+            fetched = self._fetch_token()
+        except TokenError:
+            if not self.kept:
+                raise
+            return self.kept[-1].value
+        self.kept = [each for each in self.kept if time.time() < each.refresh_at]
+        self.kept.append(fetched)
+        return fetched.value
+
+    def discard(self, value: str) -> None:
+        self.kept = [each for each in self.kept if each.value != value]
+
+
 class LocalTime(TokenManager):
     """Keeps time by naive datetimes."""
 
@@ -510,6 +601,35 @@ class TakesWhatIsInTheFile(FileKeeper):
             self.path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path().touch(mode=0o600)
             self.path().write_text(f"{token.expires_at}\n{token.value}", encoding="utf-8")
+
+
+@breaks(clauses.cache.FILES)
+class WaitsForALockFileThatWasLeft(FileKeeper):
+    """Waits for any other client that has its lock file, which it does not look at."""
+
+    def _fetch_token(self) -> AccessToken:
+        path = self.path().with_suffix(".lock")
+        until = time.monotonic() + self._timeout
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while not self.locks(path):
+            if time.monotonic() > until:
+                raise TokenError("another process has the lock for too long")
+            time.sleep(0.02)
+        try:
+            return super()._fetch_token()
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def locks(self, path: Path) -> bool:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return False
+        except OSError:
+            return True  # without files, each process fetches a token of its own
+        return True
 
 
 class LocksAFile(TokenManager):
