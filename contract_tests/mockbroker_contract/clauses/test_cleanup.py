@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
-from mockbroker.report.steps import ClientClosed, TokensRevoked
+from mockbroker.report.steps import ClientClosed, ClientsClosed, TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST, Holdings
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
@@ -50,6 +52,9 @@ def test_ends(scenario: Scenario) -> None:
 
 
 _FEW_TOKENS, _MORE_TOKENS = 3, 8
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+_UNLIMITED = 10**6
+_BREAKER_SECONDS = 60.0
 _MUCH = 6
 """Growth that counts: of a pool that fills up, a few threads or sockets may be new."""
 
@@ -60,7 +65,8 @@ def test_bounded(scenario: Scenario) -> None:
 
     Counted after a few tokens, and after some more. The tokens are revoked, one after the other. A
     client that does not notice is given more time instead; its threads are not counted then,
-    because they may wait for the real end of a lifetime.
+    because they may wait for the real end of a lifetime. Then the token requests fail;
+    then other clients are made and closed.
     """
 
     def run_case(lifetime: int, operation: str) -> Situation:
@@ -76,27 +82,100 @@ def test_bounded(scenario: Scenario) -> None:
                 **_growth(before, after, with_threads=by_refusal),
                 "files in its folders": files - files_before,
             }
-            for kind, more in grown.items():
-                if more >= _MUCH:
-                    session.breach(
-                        f"{_MORE_TOKENS} more tokens left {more} more {kind} behind",
-                        "as many as before",
-                    )
+            _must_not_be_much(session, grown, f"{_MORE_TOKENS} more tokens")
             return Situation.MET
 
     # A call shows a refusal; get_token can only be given more time.
     operations = [REQUEST] if REQUEST in scenario.run.capabilities else []
     scenario.for_each([_LIFETIME], run_case, operations=operations)
+    scenario.for_each(
+        _FAILURES,
+        lambda fault, operation: _grows_by_failures(scenario, fault, operation),
+        operations=scenario.run.capabilities[:1],
+    )
+    scenario.for_each(
+        [_LIFETIME],
+        lambda _, operation: _grows_by_clients(scenario, operation),
+        operations=scenario.run.capabilities[:1],
+    )
+
+
+def _grows_by_clients(scenario: Scenario, operation: str) -> Situation:
+    """Judge what clients leave behind after they are closed and dropped, by one that stays.
+
+    `cleanup.ends` judges threads that a program waits for. A client that cannot be closed has to
+    leave its threads running.
+    """
+    with scenario.session(credentials=_CREDENTIALS, expires_in=_LIFETIME) as session:
+        session.use_well(operation)
+        if not session.holdings().is_closable or session.threads_after_close():
+            return Situation.MET
+    with scenario.session(credentials=_CREDENTIALS, expires_in=_LIFETIME) as session:
+        session.use_well(operation)
+
+        def close_clients(count: int) -> Holdings:
+            for _ in range(count):
+                with scenario.session(credentials=_CREDENTIALS, broker=session.broker) as other:
+                    other.use_well(operation)
+            return session.holdings()
+
+        before = close_clients(_FEW_TOKENS)
+        grown = _growth(before, close_clients(_MORE_TOKENS), with_threads=True)
+        session.record(ClientsClosed(count=_FEW_TOKENS + _MORE_TOKENS))
+        _must_not_be_much(session, grown, f"{_MORE_TOKENS} more clients that were closed")
+        return Situation.MET
+
+
+# A client may leave a response open, or a thread waiting, on one path of failure only.
+_FAILURES = (Fault.status(401), Fault.status(503), Fault.reset())
+
+
+def _grows_by_failures(scenario: Scenario, fault: Fault, operation: str) -> Situation:
+    """Judge what token requests that fail leave behind, after a token has expired."""
+    if not scenario.run.time.is_virtual:
+        return Situation.MET
+    with scenario.session(
+        credentials=_CREDENTIALS, expires_in=_LIFETIME, elsewhere=[_HONOURS]
+    ) as session:
+        session.use_well(operation)
+        session.advance(2 * _LIFETIME)
+        session.broker.script(fault.times(_UNLIMITED))
+        session.record(fault_step(fault))
+        _fail(session, operation, _FEW_TOKENS)
+        before, files_before = session.holdings(), len(scenario.run.sandbox.files())
+        _fail(session, operation, _MORE_TOKENS)
+        after, files = session.holdings(), len(scenario.run.sandbox.files())
+        grown = {
+            **_growth(before, after, with_threads=True),
+            "files in its folders": files - files_before,
+        }
+        _must_not_be_much(session, grown, f"{_MORE_TOKENS} more token requests that failed")
+        return Situation.MET
+
+
+def _fail(session: ClientSession, operation: str, count: int) -> None:
+    """Use the client that many times; a circuit breaker must have closed again each time."""
+    for _ in range(count):
+        session.use(operation)
+        if session.can_pass(_BREAKER_SECONDS):
+            session.advance(_BREAKER_SECONDS)
+
+
+def _must_not_be_much(session: ClientSession, grown: dict[str, int], by: str) -> None:
+    """Raise the breach of the clause if something has grown too much."""
+    for kind, more in grown.items():
+        if more >= _MUCH:
+            session.breach(f"{by} left {more} more {kind} behind", "as many as before")
 
 
 def _growth(before: Holdings, after: Holdings, *, with_threads: bool) -> dict[str, int]:
-    growth = {
-        "sockets": after.sockets - before.sockets,
-        "open files": after.files - before.files,
-    }
+    # Threads first: a thread that stays keeps its connections as well.
+    growth = {}
     if with_threads:
         growth["threads"] = after.threads - before.threads
         growth["tasks"] = after.tasks - before.tasks
+    growth["sockets"] = after.sockets - before.sockets
+    growth["open files"] = after.files - before.files
     return growth
 
 

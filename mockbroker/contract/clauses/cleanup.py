@@ -24,12 +24,13 @@ BOUNDED = Clause(
     id="cleanup.bounded",
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
-    title="threads, sockets and files do not grow with the number of tokens",
+    title="threads, sockets and files do not grow with the number of tokens, of failed token "
+    "requests, or of clients that were closed",
     consequence="the client leaks threads, connections or files until it fails after days",
     why="A client that leaves a thread or a connection behind for each token fails after days, "
     "with an error about threads or open files that names neither the client nor the token.",
     fix="Cancel the old timer when you start a new one. Keep one HTTP session, and overwrite one "
-    "file.",
+    "file. End threads when a request fails, and in close().",
 )
 
 CLAUSES = (ENDS, BOUNDED)

@@ -54,6 +54,32 @@ class LeavesAThreadForEachToken(TokenManager):
 
 
 @breaks(clauses.cleanup.BOUNDED)
+class LeavesAThreadForEachFailure(TokenManager):
+    def _send_token_request(self) -> requests.Response:
+        ended = threading.Event()
+        threading.Thread(target=ended.wait, daemon=True).start()
+        response = super()._send_token_request()
+        if response.ok:
+            ended.set()
+        return response
+
+
+@breaks(clauses.cleanup.BOUNDED)
+class GoesOnWhenItIsClosed(TokenManager):
+    """Has a thread that renews the token, which holds its client, and which nothing ends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        threading.Thread(target=self.renew, daemon=True).start()
+
+    def renew(self) -> None:
+        while True:
+            threading.Event().wait(3600)
+            with contextlib.suppress(TokenError):
+                self.get_token()
+
+
+@breaks(clauses.cleanup.BOUNDED)
 class KeepsASessionForEachToken(Sender):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -148,6 +148,11 @@ class InTheBackground(TokenManager):
         except TokenError:
             return
 
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().close()
+
 
 class WarmsUpInAThread(TokenManager):
     """Asks for its first token in a thread of its own, and says nothing if there is none."""
@@ -291,6 +296,19 @@ def notes_the_cause(config: Any) -> Any:
 @passes_all_but()
 def in_the_background(config: Any) -> Any:
     return make(InTheBackground, config)
+
+
+class _CannotBeClosed:
+    """Refreshes in the background for as long as the program runs."""
+
+    def __init__(self, config: Any) -> None:
+        client = make(InTheBackground, config)
+        self.get_token, self.request = client.get_token, client.request
+
+
+@passes_all_but()
+def in_the_background_to_the_end(config: Any) -> Any:
+    return _CannotBeClosed(config)
 
 
 class BreaksTheCircuit(TokenManager):

@@ -331,12 +331,21 @@ class HostedClient:
         """
         return self.run(self._close)
 
+    def is_closable(self) -> Result:
+        """Return whether the client can be closed, as the value of the result."""
+        return self.run(lambda: self._closing() is not None)
+
     def _close(self) -> Any:
+        close = self._closing()
+        return None if close is None else close()
+
+    def _closing(self) -> Any:
+        """Return the method that closes the client, or None."""
         # httpx names its asynchronous close `aclose`.
         for name in ("close", "aclose"):
             close = getattr(self.subject, name, None)  # the attribute may be a property that raises
             if callable(close):
-                return close()
+                return close
         return None
 
     def end_loop(self) -> None:

@@ -382,7 +382,8 @@ class Session:
         client.wait_for_rest()
         threads, tasks = client.background
         sockets, files = open_descriptors()
-        return {"ok": {"threads": threads, "tasks": tasks, "sockets": sockets, "files": files}}
+        held = {"threads": threads, "tasks": tasks, "sockets": sockets, "files": files}
+        return {"ok": {**held, "is_closable": client.is_closable().value is True}}
 
     def _join_threads(self, _: dict[str, Any]) -> dict[str, Any]:
         """Wait for the threads of the process, as an interpreter does at its end."""
