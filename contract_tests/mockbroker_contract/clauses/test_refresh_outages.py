@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,7 @@ from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import (
     FaultsCleared,
 )
+from mockbroker_contract.clauses.cache_cases import AT_ONCE
 from mockbroker_contract.clauses.refresh_cases import (
     CLOCK_NOT_MOVED,
     CREDENTIALS,
@@ -22,7 +24,9 @@ from mockbroker_contract.clauses.refresh_cases import (
     how_late,
 )
 from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.arrangements import while_one_is_in_flight
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.explaining import shortening
 from mockbroker_contract.harness.leeway import (
     leeway_at_once,
@@ -172,7 +176,8 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
     """Check that the client reports an error when it cannot obtain a valid token.
 
     An outage that begins after the expiry, one that begins before and lasts longer, and one at the
-    very moment. The control for each is the same lifetime without an outage.
+    very moment. The control for each is the same lifetime without an outage. Then several uses wait
+    for a refresh that fails.
     """
     time = scenario.run.time
     # Twice the lifetime, so that no leeway or rounding can make the token count as valid.
@@ -186,6 +191,45 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
         # Exactly at the expiry: a client that compares with <= still uses the token then.
         cases += [partial(_case_of_expired_token, scenario, what, 1.0) for what in _OUTAGES]
     scenario.for_each_in_time(cases, lambda case, operation: case(operation))
+    if time.is_virtual and scenario.run.clients.arranges_uses:
+        scenario.for_each(
+            [None],
+            lambda _, operation: _case_of_waiting_uses(scenario, operation),
+            operations=scenario.run.capabilities[:1],
+        )
+
+
+def _case_of_waiting_uses(scenario: Scenario, operation: str) -> Situation:
+    """Judge uses that wait for a refresh which fails: they must not go on with the old token.
+
+    `cache.thread-safe` judges a client that does so without a failure, or whose uses do not end.
+    """
+    with contextlib.suppress(ClientHung):
+        outcomes = _waiting_uses(scenario, operation, Fault())
+        if any(outcome.is_after_expiry for outcome in outcomes):
+            return Situation.MET
+        _waiting_uses(scenario, operation, _OUTAGES["answers 503"], must_not_be_late=True)
+    return Situation.MET
+
+
+def _waiting_uses(
+    scenario: Scenario, operation: str, fault: Fault, *, must_not_be_late: bool = False
+) -> list[Outcome]:
+    """Return the outcomes of uses that wait for a refresh which ends with that fault."""
+    with _session_before_expiry(scenario) as session:
+        _let_it_expire(session, operation)
+        if must_not_be_late:
+            session.record(fault_step(fault, times=1))
+        outcomes = while_one_is_in_flight(session, operation, AT_ONCE, fault)
+        for outcome in outcomes if must_not_be_late else []:
+            if outcome.is_after_expiry:
+                session.breach(
+                    f"a refresh failed, and one of {AT_ONCE} uses used a token "
+                    f"{how_late(session, outcome)}",
+                    "an error, or a valid token, for those that waited for the refresh as well",
+                    outcome.exchanges,
+                )
+        return outcomes
 
 
 def _case_of_expired_token(

@@ -303,7 +303,8 @@ AHEAD = Clause(
     "expires on the way",
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
-    fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
+    fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it. Limit the "
+    "leeway to a part of the lifetime, instead of none for short ones.",
     applies_to=names_lifetime,
 )
 # Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
@@ -456,7 +457,8 @@ OUTAGE_AFTER_EXPIRY = Clause(
     "hides the outage",
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
     "401 of the API.",
-    fix="Once the token has expired, raise the error of the refresh to the caller.",
+    fix="Once the token has expired, raise the error of the refresh to the caller, and to those "
+    "that waited for the refresh.",
     applies_to=names_lifetime,
 )
 RECOVERS = Clause(

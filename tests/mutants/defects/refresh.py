@@ -104,6 +104,14 @@ class HasNoLeeway(TokenManager):
         return lifetime
 
 
+@breaks(clauses.refresh.AHEAD)
+class HasNoLeewayForFiveMinutes(TokenManager):
+    """Has a leeway of five minutes, and none for lifetimes that it would use up."""
+
+    def _time_until_refresh(self, lifetime: float) -> float:
+        return max(lifetime - 300, min(lifetime, 300))
+
+
 @breaks(clauses.refresh.NOT_TOO_EAGER, clauses.response.EXPIRES_IN_UNIT)
 class ReadsMilliseconds(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
@@ -276,6 +284,31 @@ class ReplacesItsTokenEveryTwoMinutes(TokenManager):
 class MakesDoWithAnExpiredToken(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return is_outage(error)
+
+
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
+class LeavesTheOldTokenToThoseThatWaited(TokenManager):
+    """Raises where the refresh failed, and lets those that waited for it go on."""
+
+    refreshes: threading.Event | None = None
+
+    def get_token(self) -> str:
+        with self._lock:
+            if self._token is not None and time.time() < self._token.refresh_at:
+                return self._token.value
+            other = self.refreshes
+            own = self.refreshes = other or threading.Event()
+        if other is not None:
+            other.wait()
+            if self._token is None:
+                raise TokenError("no token yet")
+            return self._token.value
+        try:
+            self._token = self._refreshed()
+        finally:
+            self.refreshes = None
+            own.set()
+        return self._token.value
 
 
 @breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
