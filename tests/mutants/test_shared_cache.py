@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import requests
 
 from mockbroker.contract import clauses
+from mockbroker.report.finding import Verdict
 from tests.mutants.kit import verdicts_on
 
 TIMEOUT_SECONDS = 5
@@ -38,6 +40,28 @@ class OneFileByTheWallClock:
             self.config.token_url, form, auth=pair, timeout=TIMEOUT_SECONDS
         ).json()
         return {**response, "expires_at": time.time() + response["expires_in"]}
+
+
+class SharesItsConnections(OneFileByTheWallClock):
+    """Sends on connections that all clients share, and closes them with itself."""
+
+    connections = httpx.Client(trust_env=False)
+
+    def fetched(self) -> dict[str, Any]:
+        pair = (self.config.client_id, self.config.client_secret)
+        form = {"grant_type": "client_credentials"}
+        response = self.connections.post(self.config.token_url, data=form, auth=pair)
+        return {**response.json(), "expires_at": time.time()}
+
+    def close(self) -> None:
+        self.connections.close()
+
+
+def test_a_client_that_closes_the_connections_of_all_fails_as_the_second_of_a_process():
+    found = verdicts_on(SharesItsConnections, only=[clauses.response.DOCUMENTED])
+    verdict, reason = found[clauses.response.DOCUMENTED]
+    assert verdict is Verdict.FAILED
+    assert "in a process where a client has been closed, another one raised" in reason
 
 
 def test_a_token_of_a_clock_that_was_ahead_is_not_found_in_later_cases():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
@@ -16,7 +17,7 @@ from mockbroker.contract.altered_token import altered_token
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.judging import judge_trace
 from mockbroker.model.content_codings import allows_coding
-from mockbroker.report.steps import AnswerChanged, TokenChosen
+from mockbroker.report.steps import AnswerChanged, ClientClosed, ClientUsed, TokenChosen
 from mockbroker_contract.clauses.response_cases import (
     CREDENTIALS,
     Members,
@@ -73,6 +74,8 @@ def test_documented(scenario: Scenario) -> None:
         with scenario.session(credentials=CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
+                if scenario.run.clients.in_python:
+                    _must_not_depend_on_others(scenario, operation)
                 # Such as a certificate of the client that the handshake did not accept.
                 why = scenario.run.brokers.refusal
                 session.not_tested(
@@ -87,6 +90,30 @@ def test_documented(scenario: Scenario) -> None:
             what = "with the documented token response, the client"
             if not outcome.is_good:
                 session.breach(f"{what} {_ended(session, outcome)}", "the issued token")
+
+
+def _must_not_depend_on_others(scenario: Scenario, operation: str) -> None:
+    """Raise the breach if the first client of a process works, and the one after it does not.
+
+    Clients may share what the first of them closes, such as a pool of connections.
+    """
+    scenario.run.clients.restart()
+    with scenario.session(credentials=CREDENTIALS) as alone:
+        if not alone.use(operation).is_good:
+            return
+    with scenario.session(credentials=CREDENTIALS) as session:
+        for step in alone.recorder.steps():
+            if isinstance(step, ClientUsed):
+                # The exchanges are those of another broker.
+                session.record(structs.replace(step, exchanges=()))
+        session.record(ClientClosed())
+        outcome = session.use(operation)
+        if not session.trace.token_requests:
+            session.breach(
+                "in a process where a client has been closed, another one "
+                f"{_ended(session, outcome)} before any token request",
+                "the issued token: clients do not depend on one another",
+            )
 
 
 def _ended(session: ClientSession, outcome: Outcome) -> str:

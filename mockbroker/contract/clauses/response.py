@@ -96,7 +96,8 @@ DOCUMENTED = Clause(
     sources=(provider("answer", "expires_in", "token_type"), rfc(6749, "5.1")),
     consequence="the client does not work even when the broker answers as documented",
     why="This is what the provider answers when everything works.",
-    fix="Read access_token and expires_in from the JSON object and ignore the rest.",
+    fix="Read access_token and expires_in from the JSON object and ignore the rest. Let no client "
+    "close what others use.",
     wording=_answer_words,
 )
 # RFC 6749, 5.1, on scope: "OPTIONAL, if identical to the scope requested by the client;
