@@ -439,7 +439,8 @@ def _isolation_in_flight(
 ) -> Situation:
     """Judge two clients of which the second begins while the first one waits for its token.
 
-    A client may keep the request that is under way where others find it.
+    A client may keep the request that is under way where others find it. One that fetches when it
+    is made, or that refuses to fetch meanwhile, shows nothing here.
     """
     one, other = pair
     with scenario.session(credentials=one, name="first") as first:
@@ -447,17 +448,16 @@ def _isolation_in_flight(
         with scenario.session(credentials=other, broker=first.broker, name="second") as second:
             for step in first.recorder.steps():
                 second.record(step)
-            uses = beside_one_in_flight(first, second, operation)
-            if uses is None:
-                return Situation.MET  # it fetches when it is made, which the cases above judge
-            first_use, second_use = uses
+            second_use = beside_one_in_flight(first, second, operation)
+            if second_use is None or not second_use.is_good:
+                return Situation.MET
             # Both share their exchanges, so a call does not show whose it was.
             tokens = [each.token for each in second_use.token_requests if each.token is not None]
             owners = {token.credentials.client_id for token in tokens}
-            if second_use.is_good and other.client_id not in owners:
+            if other.client_id not in owners:
                 second.breach(
                     "the second client used the token for which the first one was waiting",
                     "a token of its own",
                     second_use.exchanges,
                 )
-            return Situation.met_if(first_use.is_good and second_use.is_good)
+            return Situation.MET

@@ -89,11 +89,11 @@ def while_one_is_in_flight(
 
 def beside_one_in_flight(
     first: ClientSession, second: ClientSession, operation: str
-) -> tuple[Outcome, Outcome] | None:
+) -> Outcome | None:
     """Hold the token request of one client at the broker, and use one with another client_id.
 
-    Return the outcomes of both; none if the first client requests no token, such as one that has
-    fetched it when it was made. The second client's request is not held.
+    Return the outcome of the second client, whose request is not held; None if the first client
+    requests no token, such as one that has fetched it when it was made.
     """
     second.record(UsesArranged(arrangement=Arrangement.NEIGHBOUR_IN_FLIGHT))
     second.record(OtherClientAdded(difference="client_id"))
@@ -115,8 +115,8 @@ def beside_one_in_flight(
                 seconds.extend(second.use_arranged(operation, 1, arrange_second))
         return uses.finish()
 
-    (first_outcome,) = first.use_arranged(operation, 1, arrange)
-    return (first_outcome, seconds[0]) if seconds else None
+    first.use_arranged(operation, 1, arrange)
+    return seconds[0] if seconds else None
 
 
 def killed_in_flight(session: ClientSession, operation: str) -> None:
