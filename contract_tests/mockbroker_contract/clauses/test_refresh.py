@@ -215,6 +215,8 @@ def test_zero_lifetime(scenario: Scenario) -> None:
                         "at most one token request for each call",
                         flood.exchanges,
                     )
+                if outcome.error is not None and not outcome.token_requests and not is_first:
+                    scenario.needs_expiry_control(operation, LIFETIME, after=1)
                 _must_answer(session, outcome, stated)
                 if outcome.is_after_expiry:
                     scenario.needs_expiry_control(operation, _SHORT_LIFETIME, after=1)
@@ -370,7 +372,10 @@ def test_short_lived(scenario: Scenario) -> None:
                 session.issue_with(lifetime)
             known = len(session.trace.token_requests)
             for _ in range(uses):
-                _must_answer(session, session.use(operation), lifetime)
+                outcome = session.use(operation)
+                if before and outcome.error is not None and not outcome.token_requests:
+                    scenario.needs_expiry_control(operation, before, after=1)
+                _must_answer(session, outcome, lifetime)
             return _at_most_one_request_each(session, known, uses, lifetime)
 
     # The usual leeways, at which a client regards a new token as expired at once.

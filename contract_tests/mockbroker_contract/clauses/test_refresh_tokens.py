@@ -75,6 +75,8 @@ def _must_cope(scenario: Scenario, session: ClientSession, outcome: Outcome) -> 
         session.breach(what, "a new token", outcome.exchanges)
     if not outcome.is_good:
         error = outcome.error
+        if error is not None and not outcome.token_requests:
+            scenario.needs_expiry_control(outcome.operation, LIFETIME, after=1)
         result = f"raised {session.masked(error)}" if error else outcome.in_words
         session.breach(f"the client {result}", "the token that is valid", outcome.exchanges)
     if len(outcome.token_requests) > 1:

@@ -117,7 +117,8 @@ class Scenario:
         """Run the control for a late use: the same lifetime without a fault.
 
         Raises NotTested if the client presents an expired token even then, ``after`` seconds after
-        its expiry. In real time the token's lifetime is one second.
+        its expiry, or if it raises without a token request. In real time the token's lifetime is
+        one second.
         """
         honours = clauses.refresh.HONOURS_EXPIRES_IN
         if not self.run.time.is_virtual:
@@ -131,9 +132,15 @@ class Scenario:
         ) as session:
             session.use_well(operation)
             session.advance(lifetime + after)
-            if session.use(operation).is_after_expiry:
+            outcome = session.use(operation)
+            if outcome.is_after_expiry:
                 raise NotTested(
                     "the client presents an expired token even without a fault", blocked_by=honours
+                )
+            if outcome.error is not None and not outcome.token_requests:
+                raise NotTested(
+                    "the client raises after the expiry of its first token in any case",
+                    blocked_by=clauses.refresh.SAME_GRANT,
                 )
 
     def needs_recovery_from_refusal(self) -> None:

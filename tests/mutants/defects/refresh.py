@@ -533,6 +533,39 @@ class RefreshesByItsAccessToken(Sender):
         return super()._token_parameters()
 
 
+@breaks(
+    clauses.refresh.SAME_GRANT,
+    clauses.lifecycle.LIFECYCLE,
+    blocks=[
+        clauses.cache.REUSE,
+        clauses.refresh.CLOCK_CHANGES,
+        clauses.refresh.AHEAD,
+        clauses.refresh.LATENCY,
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.OUTAGE_AFTER_EXPIRY,
+        clauses.refresh.RECOVERS,
+        clauses.refresh.RECOVERS_AT_ONCE,
+        clauses.refresh.SAME_TOKEN,
+        clauses.refresh.SINGLE_LIVE_TOKEN,
+        clauses.refresh.OFFERED_REFRESH_TOKEN,
+        clauses.signing.BEARER,
+        clauses.signing.HEADER_ONLY,
+        clauses.signing.NO_CREDENTIALS,
+        clauses.errors.IDLE_CONNECTION,
+    ],
+)
+class KeepsTheDeadlineOfItsFirstRequest(TokenManager):
+    """Has a minute for all of its token requests together."""
+
+    deadline: float | None = None
+
+    def _fetch_token(self) -> AccessToken:
+        self.deadline = self.deadline or time.time() + 60
+        if time.time() >= self.deadline:
+            raise TokenError("context deadline exceeded")
+        return super()._fetch_token()
+
+
 @breaks(clauses.refresh.SAME_GRANT)
 class RefreshesWithoutARefreshToken(Sender):
     def _token_parameters(self) -> dict[str, str]:
