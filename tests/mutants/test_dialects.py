@@ -188,7 +188,7 @@ def test_clauses_on_other_policies_do_not_apply():
     assert clauses.refresh.REFUSED_WHILE_VALID.applies_to(refuse) == ""
 
 
-@pytest.mark.parametrize("name", ["json", "scope"])
+@pytest.mark.parametrize("name", ["basic", "json", "scope"])
 def test_the_clauses_on_the_dialect_itself_pass(name):
     assert verdicts_on(dialect_client(PROFILES[name]), profile=PROFILES[name], only=QUICK) == {}
 

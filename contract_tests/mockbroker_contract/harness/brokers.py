@@ -216,7 +216,14 @@ def without_limits(profile: Profile) -> Profile:
     """
     refuses = profile.token_policy == "refuse"  # noqa: S105 - a policy, not a password
     policy: TokenPolicy = "new" if refuses else profile.token_policy
-    return replace(profile, quotas=(), token_policy=policy, repeats_expires_in=False)
+    return replace(
+        profile,
+        quotas=(),
+        token_policy=policy,
+        # A provider that issues a new token each time has no time of renewal.
+        renewal_seconds=0 if refuses else profile.renewal_seconds,
+        repeats_expires_in=False,
+    )
 
 
 @dataclass
