@@ -1,8 +1,9 @@
 """Whether verdicts are the same in every run: in order, at random, in workers, on a busy machine.
 
-Run it with `python benchmarks/steadiness.py [ROUNDS]`, or `tox -e steadiness`. Each client is
-checked in four ways, ROUNDS times each, one of them beside processes that keep every processor
-busy. The exit status is 1 if any two reports on one client differ.
+Run it with `python benchmarks/steadiness.py [ROUNDS [CLIENT…]]`, or `tox -e steadiness`. Each
+client, or each that is named, is checked in four ways, ROUNDS times each, one of them beside
+processes that keep every processor busy. The exit status is 1 if any two reports on one client
+differ.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ DEFECTS = (
 WAYS = {
     "in order": ("-p", "no:randomly"),
     "in random order": ("-p", "randomly"),
-    "with -n 4": ("-p", "no:randomly", "-n", "4"),
+    "in four processes": ("-p", "no:randomly", "-n", "4"),
     "beside busy processes": ("-p", "no:randomly"),
 }
 DEFECTIVE = """
@@ -98,10 +99,11 @@ def differences(reports: list[dict[str, str]]) -> Iterator[str]:
             yield f"{name}: {', '.join(f'{value} {count} times' for value, count in seen.items())}"
 
 
-def clients(folder: Path) -> Iterator[Path]:
+def clients(folder: Path, named: Sequence[str]) -> Iterator[Path]:
     """A sound client, and some with defects that show only by time or by threads."""
-    yield MODEL
-    for name in DEFECTS:
+    if MODEL.stem in named or not named:
+        yield MODEL
+    for name in [each for each in DEFECTS if each in named or not named]:
         path = folder / f"{name}.py"
         path.write_text(DEFECTIVE.format(name=name), encoding="utf-8")
         yield path
@@ -112,7 +114,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     unsteady = False
     with tempfile.TemporaryDirectory() as folder:
-        for client in clients(Path(folder)):
+        for client in clients(Path(folder), sys.argv[2:]):
             reports = []
             for way, options in WAYS.items():
                 with busy_machine() if "busy" in way else contextlib.nullcontext():
