@@ -156,7 +156,7 @@ def _reuse_beside_another(scenario: Scenario, operation: str) -> Situation:
     A cache with one place for all clients replaces the token of each by that of the next.
     """
     other = Credentials("cache-other", "other-s3cret")
-    with scenario.session(credentials=CREDENTIALS, name="first") as first:
+    with scenario.session(credentials=CREDENTIALS, expires_in=_A_DAY, name="first") as first:
         kept = _used(first, first.use_well(operation))
         if first.use_well(operation).token != kept.token:
             return Situation.MET  # the case without another client judges that
@@ -360,6 +360,8 @@ _DIFFERENCES = (
 # What the longer id of a pair has in addition: a client that searches its keys for the shorter id
 # finds both.
 _MORE_OF_ID = "-eu"
+# A client may sleep at its first use. That of another one must not expire meanwhile.
+_A_DAY = 86_400
 _IN_STEPS = {
     "part of client_id": "client_id, which is a part of the first,",
     "no scope": "scope, which is empty,",
@@ -443,7 +445,7 @@ def _isolation_in_flight(
     is made, or that refuses to fetch meanwhile, shows nothing here.
     """
     one, other = pair
-    with scenario.session(credentials=one, name="first") as first:
+    with scenario.session(credentials=one, expires_in=_A_DAY, name="first") as first:
         first.broker.register(other.client_id, other.client_secret)
         with scenario.session(credentials=other, broker=first.broker, name="second") as second:
             for step in first.recorder.steps():
