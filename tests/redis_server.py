@@ -37,7 +37,11 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return once it accepts connections."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)  # noqa: S603
+            # In a session of its own: if a process of an orphaned group ends while another one of the
+            # group is stopped, Linux sends SIGHUP to the whole group, which is the test run.
+            self._process = subprocess.Popen(  # noqa: S603 - a known program
+                self._command, stdout=log, stderr=log, start_new_session=True
+            )
         until = time.monotonic() + START_LIMIT_SECONDS
         while not self._listens():
             assert time.monotonic() < until, self._log.read_text()
