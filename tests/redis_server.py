@@ -37,8 +37,8 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and return once it accepts connections."""
         with self._log.open("ab") as log:
-            # In a session of its own: if a process of an orphaned group ends while another one of the
-            # group is stopped, Linux sends SIGHUP to the whole group, which is the test run.
+            # In a session of its own: if a process of an orphaned group ends while another one of
+            # the group is stopped, Linux sends SIGHUP to the whole group, which is the test run.
             self._process = subprocess.Popen(  # noqa: S603 - a known program
                 self._command, stdout=log, stderr=log, start_new_session=True
             )
